@@ -1,0 +1,93 @@
+//! What a request wants of a pick.
+
+use std::sync::Arc;
+
+use crate::{backend::Locality, member::MemberId};
+
+/// The id of the backend that a session calls its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Home(Arc<str>);
+
+impl Home {
+    /// The backend with this id.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+
+    /// The backend's id.
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a request wants of a pick; nothing, unless said otherwise.
+///
+/// ```
+/// use equipoise::{Ask, Home};
+/// let ask = Ask::new().with_key(0x5eed).with_home(Home::new("b"));
+/// assert_eq!(ask.key(), Some(0x5eed));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    key: Option<u64>,
+    home: Option<Home>,
+    place: Option<Locality>,
+    tried: Vec<MemberId>,
+}
+
+impl Ask {
+    /// An ask that wants nothing.
+    pub const fn new() -> Self {
+        Self {
+            key: None,
+            home: None,
+            place: None,
+            tried: Vec::new(),
+        }
+    }
+
+    /// For selectors that bring the same key to the same place.
+    pub fn with_key(mut self, key: u64) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The backend to take before any other: it is taken while it is a member below its in-flight limit and was not
+    /// tried, even if it drains or has no weight, since those close a backend to new sessions only.
+    pub fn with_home(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// Where the request comes from, for selectors that prefer the near.
+    pub fn with_place(mut self, place: Locality) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// A member that must not be picked for this request, because it was tried.
+    pub fn with_tried(mut self, member: MemberId) -> Self {
+        self.tried.push(member);
+        self
+    }
+
+    /// The key, if the request has one.
+    pub fn key(&self) -> Option<u64> {
+        self.key
+    }
+
+    /// The home, if the request has one.
+    pub fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
+    }
+
+    /// Where the request comes from, if that is known.
+    pub fn place(&self) -> Option<&Locality> {
+        self.place.as_ref()
+    }
+
+    /// The members tried before, in order.
+    pub fn tried(&self) -> &[MemberId] {
+        &self.tried
+    }
+}

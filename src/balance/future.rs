@@ -1,0 +1,198 @@
+//! The futures of a balanced call.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{Answer, Assigned, Balance, Dispatch, Protocol};
+use crate::{
+    backend::Backend,
+    error::{BoxError, Error},
+    member::{Outcome, Token},
+    pool::{Acquire, Lease},
+    selector::Selector,
+};
+
+pin_project! {
+    /// The future of `Balance::dispatch`. Dropped before it is ready, the request counts as cancelled.
+    pub struct Dispatching<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> {
+        #[pin]
+        stage: Stage<Req, I, I::Future, B, S>,
+        protocol: P,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<Req, I, F, B: Backend, S: Selector<B>> {
+        // Boxed, so that a call that need not wait is not as large as one that does.
+        Waiting { held: Option<Box<Held<Req, I, B, S>>> },
+        Calling { #[pin] response: F, lease: Option<Lease<Token<B>>> },
+        Failed { error: Option<Error> },
+    }
+}
+
+/// A call that waits for a member: the inner service is the one that was ready for it.
+pub(super) struct Held<Req, I, B: Backend, S: Selector<B>> {
+    pub(super) acquire: Acquire<B, S>,
+    pub(super) inner: I,
+    pub(super) request: Req,
+}
+
+impl<Req, I, B, S, P> Dispatching<Req, I, B, S, P>
+where
+    I: Service<Assigned<Req, B>>,
+    B: Backend,
+    S: Selector<B>,
+{
+    #[inline]
+    pub(super) fn calling(response: I::Future, lease: Lease<Token<B>>, protocol: P) -> Self {
+        let lease = Some(lease);
+        Self {
+            stage: Stage::Calling { response, lease },
+            protocol,
+        }
+    }
+
+    #[cold]
+    pub(super) fn waiting(held: Held<Req, I, B, S>, protocol: P) -> Self {
+        let held = Some(Box::new(held));
+        Self {
+            stage: Stage::Waiting { held },
+            protocol,
+        }
+    }
+
+    #[cold]
+    pub(super) fn failed(error: Error, protocol: P) -> Self {
+        let error = Some(error);
+        Self {
+            stage: Stage::Failed { error },
+            protocol,
+        }
+    }
+}
+
+impl<Req, I, B, S, P> Future for Dispatching<Req, I, B, S, P>
+where
+    I: Service<Assigned<Req, B>, Error: Into<BoxError>>,
+    B: Backend,
+    S: Selector<B>,
+    P: Protocol<I::Response>,
+{
+    type Output = Answer<I::Response, Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.stage.as_mut().project() {
+                StageProjection::Calling { response, lease } => {
+                    let result = ready!(response.poll(cx));
+                    let lease = lease.take().expect(POLLED_AGAIN);
+                    return Poll::Ready(answer(result, lease, this.protocol));
+                }
+                StageProjection::Waiting { held } => {
+                    let acquire = &mut held.as_mut().expect(POLLED_AGAIN).acquire;
+                    let acquired = ready!(Pin::new(acquire).poll(cx));
+                    let Held { mut inner, request, .. } = *held.take().expect(POLLED_AGAIN);
+                    match acquired {
+                        Ok(lease) => {
+                            let backend = lease.backend().clone();
+                            let response = inner.call(Assigned { request, backend });
+                            let lease = Some(lease);
+                            this.stage.set(Stage::Calling { response, lease });
+                        }
+                        Err(error) => {
+                            return Poll::Ready(Answer {
+                                result: Err(error),
+                                lease: None,
+                            });
+                        }
+                    }
+                }
+                StageProjection::Failed { error } => {
+                    let result = Err(error.take().expect(POLLED_AGAIN));
+                    return Poll::Ready(Answer { result, lease: None });
+                }
+            }
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "a future is not polled again after it was ready";
+
+#[inline]
+fn answer<Raw, E: Into<BoxError>, B: Backend>(
+    result: Result<Raw, E>,
+    mut lease: Lease<Token<B>>,
+    protocol: &impl Protocol<Raw>,
+) -> Answer<Raw, Error> {
+    let result = match result {
+        Ok(raw) if protocol.is_good(&raw) => {
+            lease.answered();
+            Ok(raw)
+        }
+        Ok(raw) => {
+            lease.settle(Outcome::Failure);
+            Ok(raw)
+        }
+        Err(error) => {
+            lease.settle(Outcome::Failure);
+            Err(Error::backend_failed(Some(lease.backend_id()), error))
+        }
+    };
+    Answer {
+        result,
+        lease: Some(lease.erase()),
+    }
+}
+
+impl<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> fmt::Debug for Dispatching<Req, I, B, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dispatching")
+    }
+}
+
+pin_project! {
+    /// The future of a [`Balance`]'s call.
+    pub struct BalanceFuture<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> {
+        #[pin]
+        dispatching: Dispatching<Req, I, B, S, P>,
+    }
+}
+
+impl<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> BalanceFuture<Req, I, B, S, P> {
+    #[inline]
+    pub(super) fn new(dispatching: Dispatching<Req, I, B, S, P>) -> Self {
+        Self { dispatching }
+    }
+}
+
+impl<Req, I, B, S, P> Future for BalanceFuture<Req, I, B, S, P>
+where
+    I: Service<Assigned<Req, B>, Error: Into<BoxError>> + Clone,
+    B: Backend,
+    S: Selector<B>,
+    P: Protocol<I::Response>,
+{
+    type Output = Result<P::Response, Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.project().dispatching.poll(cx));
+        Poll::Ready(Balance::<I, B, S, P>::conclude(answer))
+    }
+}
+
+impl<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> fmt::Debug for BalanceFuture<Req, I, B, S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BalanceFuture")
+    }
+}

@@ -1,0 +1,18 @@
+//! The tower face: a layer that turns one inner service into a balanced one.
+//!
+//! [`BalanceLayer`] wraps ONE inner service that knows how to call any backend: it is given the request and the
+//! backend chosen for it, as [`Assigned`]. Below it stand small adapters that turn an assigned request into what the
+//! inner service wants; around it stand services that know more of the request than one pick does (sessions, another
+//! try), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease lives meanwhile.
+
+mod dispatch;
+mod future;
+mod layer;
+mod protocol;
+mod service;
+
+pub use dispatch::{Answer, Dispatch};
+pub use future::{BalanceFuture, Dispatching};
+pub use layer::BalanceLayer;
+pub use protocol::{Plain, Protocol};
+pub use service::{Assigned, Balance};

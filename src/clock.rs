@@ -1,0 +1,243 @@
+//! Time, injectable: the system's clock, one moved by hand, or one of your own.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+/// A source of time for runtimes without a clock here: what it is now, and a timer.
+pub trait Timer: Send + Sync + 'static {
+    /// The time now; it never goes back.
+    fn now(&self) -> Instant;
+    /// A future that is ready once [`now`](Timer::now) has reached `deadline`.
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// When something was, in nanoseconds since its pool was made: 62 bits of them, 146 years. 0 is never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp(pub(crate) u64);
+
+impl Stamp {
+    #[inline]
+    pub(crate) fn since(epoch: Instant, now: Option<Instant>) -> Self {
+        let nanos = |now: Instant| now.saturating_duration_since(epoch).as_nanos() as u64;
+        // A pick at the very beginning is told from none by a nanosecond.
+        Self(now.map_or(0, |now| nanos(now).clamp(1, u64::MAX >> 2)))
+    }
+
+    pub(crate) fn at(self, epoch: Instant) -> Option<Instant> {
+        (self.0 > 0).then(|| epoch + Duration::from_nanos(self.0))
+    }
+}
+
+/// Where a pool takes its time from. Cheap to clone; clones are one clock.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    #[cfg(feature = "tokio")]
+    System,
+    Manual(ManualClock),
+    Custom(Arc<dyn Timer>),
+}
+
+impl Clock {
+    /// The system's monotonic clock with tokio's timer. It follows tokio's paused time; sleeping needs a runtime
+    /// with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock of your own, for a runtime other than tokio.
+    pub fn custom(timer: impl Timer) -> Self {
+        Self(Source::Custom(Arc::new(timer)))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        match &self.0 {
+            #[cfg(feature = "tokio")]
+            Source::System => tokio::time::Instant::now().into_std(),
+            Source::Manual(manual) => manual.now(),
+            Source::Custom(timer) => timer.now(),
+        }
+    }
+
+    /// A future that is ready once the clock has reached `deadline`.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep(match &self.0 {
+            #[cfg(feature = "tokio")]
+            Source::System => Box::pin(tokio::time::sleep_until(deadline.into())),
+            Source::Manual(manual) => Box::pin(ManualSleep {
+                clock: manual.clone(),
+                deadline,
+                ticket: None,
+            }),
+            Source::Custom(timer) => timer.sleep_until(deadline),
+        })
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            #[cfg(feature = "tokio")]
+            Source::System => "Clock::system",
+            Source::Manual(_) => "Clock::manual",
+            Source::Custom(_) => "Clock::custom",
+        })
+    }
+}
+
+/// What [`Clock::sleep_until`] returns.
+pub struct Sleep(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sleep")
+    }
+}
+
+/// A clock that stands still until it is moved, for tests and simulations.
+///
+/// ```
+/// use equipoise::ManualClock;
+/// use std::time::Duration;
+///
+/// let manual = ManualClock::new();
+/// let clock = manual.clock();
+/// let before = clock.now();
+/// manual.advance(Duration::from_secs(1));
+/// assert_eq!(clock.now() - before, Duration::from_secs(1));
+/// ```
+#[derive(Clone)]
+pub struct ManualClock(Arc<Mutex<Hands>>);
+
+struct Hands {
+    now: Instant,
+    tickets: u64,
+    sleepers: BTreeMap<(Instant, u64), Waker>,
+}
+
+impl ManualClock {
+    /// A clock that starts at an arbitrary instant.
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Hands {
+            now: Instant::now(),
+            tickets: 0,
+            sleepers: BTreeMap::new(),
+        })))
+    }
+
+    /// The clock to give to a pool.
+    pub fn clock(&self) -> Clock {
+        Clock(Source::Manual(self.clone()))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Instant {
+        self.0.lock().now
+    }
+
+    /// The earliest instant that somebody sleeps for: where a simulation may jump to.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.0.lock().sleepers.keys().next().map(|(deadline, _)| *deadline)
+    }
+
+    /// Moves the clock on and wakes whoever slept until then, in the order of their deadlines.
+    pub fn advance(&self, by: Duration) {
+        let due: Vec<Waker> = {
+            let mut hands = self.0.lock();
+            hands.now += by;
+            let now = hands.now;
+            let later = hands.sleepers.split_off(&(now, u64::MAX));
+            std::mem::replace(&mut hands.sleepers, later).into_values().collect()
+        };
+        // Woken outside the lock: a waker may poll at once.
+        due.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("now", &self.now()).finish()
+    }
+}
+
+struct ManualSleep {
+    clock: ManualClock,
+    deadline: Instant,
+    ticket: Option<u64>,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut hands = this.clock.0.lock();
+        if hands.now >= this.deadline {
+            return Poll::Ready(());
+        }
+        let ticket = *this.ticket.get_or_insert_with(|| {
+            hands.tickets += 1;
+            hands.tickets
+        });
+        hands.sleepers.insert((this.deadline, ticket), cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.clock.0.lock().sleepers.remove(&(self.deadline, ticket));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, task::noop_waker_ref};
+
+    #[test]
+    fn sleepers_wake_when_their_time_has_come_and_leave_nothing_behind() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let mut short = clock.sleep_until(clock.now() + Duration::from_secs(1));
+        let mut long = clock.sleep_until(clock.now() + Duration::from_secs(2));
+        assert!(short.poll_unpin(&mut cx).is_pending());
+        assert!(long.poll_unpin(&mut cx).is_pending());
+        assert_eq!(manual.next_deadline(), Some(manual.now() + Duration::from_secs(1)));
+        manual.advance(Duration::from_secs(1));
+        assert!(short.poll_unpin(&mut cx).is_ready());
+        assert!(long.poll_unpin(&mut cx).is_pending());
+        drop(long);
+        assert_eq!(manual.next_deadline(), None);
+    }
+}

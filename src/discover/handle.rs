@@ -1,0 +1,150 @@
+//! Members by hand.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use futures_channel::oneshot;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::error::Error;
+
+/// Changes a pool's members by hand. Cheap to clone; keeps no pool alive.
+///
+/// A change is on its way as soon as the method returns; await what it returns to know that it is in force. All
+/// changes that are on their way when the driver next runs are published at once.
+pub struct Handle<B>(Arc<Mailbox<B>>);
+
+impl<B> Handle<B> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<B>>) -> Self {
+        Self(mailbox)
+    }
+
+    /// Makes the backend a member, or replaces the member of the same id, whose live state and drain stay. True if
+    /// the id is new.
+    pub fn insert(&self, backend: B) -> Applied {
+        self.0.post(Command::Insert(backend))
+    }
+
+    /// Replaces the backend of the same id, whose live state and drain stay. False, and nothing is done, if the id is
+    /// no member.
+    pub fn update(&self, backend: B) -> Applied {
+        self.0.post(Command::Update(backend))
+    }
+
+    /// Ends a membership: nothing new is sent to the backend, what is open goes on. False if the id was no member.
+    pub fn remove(&self, id: impl Into<Arc<str>>) -> Applied {
+        self.0.post(Command::Remove(id.into()))
+    }
+
+    /// Nothing new is sent to the member, what is open goes on, and the member stays;
+    /// [`Event::Drained`](crate::Event::Drained) tells when nothing is open. False if the id is no member.
+    pub fn drain(&self, id: impl Into<Arc<str>>) -> Applied {
+        self.0.post(Command::Drain(id.into()))
+    }
+
+    /// Ends a [`drain`](Handle::drain). False if the id is no draining member.
+    pub fn undrain(&self, id: impl Into<Arc<str>>) -> Applied {
+        self.0.post(Command::Undrain(id.into()))
+    }
+
+    pub(crate) fn close(&self) -> Applied {
+        self.0.post(Command::Close)
+    }
+}
+
+impl<B> Clone for Handle<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B> fmt::Debug for Handle<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// The outcome of a change: ready once it is in force, with whether there was anything to do. It fails, as
+/// unavailable, if the driver has ended or could not publish. Dropping it takes nothing back.
+pub struct Applied(oneshot::Receiver<bool>);
+
+impl Future for Applied {
+    type Output = Result<bool, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map_err(|_| Error::unavailable("the pool's driver has ended, or could not publish the change"))
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Applied")
+    }
+}
+
+/// What a handle wants done.
+pub(crate) enum Command<B> {
+    Insert(B),
+    Update(B),
+    Remove(Arc<str>),
+    Drain(Arc<str>),
+    Undrain(Arc<str>),
+    Close,
+}
+
+/// A command, and where to tell that it is in force.
+pub(crate) struct Order<B> {
+    pub(crate) command: Command<B>,
+    pub(crate) applied: oneshot::Sender<bool>,
+}
+
+/// Between the handles and the driver.
+pub(crate) struct Mailbox<B> {
+    /// None once the driver has ended.
+    orders: Mutex<Option<Vec<Order<B>>>>,
+    driver: AtomicWaker,
+}
+
+impl<B> Mailbox<B> {
+    pub(crate) fn new() -> Self {
+        Self {
+            orders: Mutex::new(Some(Vec::new())),
+            driver: AtomicWaker::new(),
+        }
+    }
+
+    fn post(&self, command: Command<B>) -> Applied {
+        let (applied, done) = oneshot::channel();
+        // Without a driver the sender is dropped here, which is the answer.
+        if let Some(orders) = self.orders.lock().as_mut() {
+            orders.push(Order { command, applied });
+        }
+        self.wake();
+        Applied(done)
+    }
+
+    /// What has been posted, in order; from now on a post wakes `driver`.
+    pub(crate) fn take(&self, driver: &Waker) -> Vec<Order<B>> {
+        self.driver.register(driver);
+        self.orders.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn wake(&self) {
+        self.driver.wake();
+    }
+
+    /// The driver has ended: what was and will be posted fails.
+    pub(crate) fn close(&self) {
+        let orders = self.orders.lock().take();
+        // Backends may be among them: user code runs outside the lock.
+        drop(orders);
+    }
+}

@@ -1,0 +1,8 @@
+//! Where members come from: a handle, or any `tower::discover::Discover`.
+
+mod handle;
+mod source;
+
+pub use handle::{Applied, Handle};
+pub(crate) use handle::{Command, Mailbox, Order};
+pub(crate) use source::{Keyed, Source};

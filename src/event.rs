@@ -1,0 +1,163 @@
+//! What happens to a pool, as a stream.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_channel::mpsc;
+use futures_core::Stream;
+use parking_lot::Mutex;
+
+/// One change of a pool's state, told once it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A backend became a member.
+    Added {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A member's backend was replaced under the same id: another weight, address, ….
+    Updated {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A member left.
+    Removed {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// An operator wants a member to finish what is open and take nothing new.
+    DrainStarted {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A draining member has nothing in flight any more.
+    Drained {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A draining member takes requests again.
+    DrainEnded {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// Discovery reported an error, or panicked. The last good set serves on.
+    DiscoveryFailed {
+        /// What it said.
+        error: Arc<str>,
+    },
+    /// Discovery has ended. The last set serves on.
+    DiscoveryEnded,
+    /// The selector or a backend panicked while a change was prepared. What was published before serves on, and the
+    /// change is tried again.
+    PublishFailed {
+        /// What it said.
+        error: Arc<str>,
+    },
+    /// The pool was closed: nothing new is picked.
+    Closed,
+    /// This subscriber was too slow: so many events are missing here.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+/// A subscription to a pool's [`Event`]s: a stream that ends with the driver.
+pub struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        Pin::new(&mut self.0).poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+/// How many events wait for a slow subscriber before it misses some.
+const BACKLOG: usize = 1024;
+
+/// Where events go.
+#[derive(Default)]
+pub(crate) struct Subscribers(Mutex<Vec<Subscriber>>);
+
+struct Subscriber {
+    sender: mpsc::Sender<Event>,
+    missed: u64,
+}
+
+impl Subscribers {
+    pub(crate) fn subscribe(&self) -> Events {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        self.0.lock().push(Subscriber { sender, missed: 0 });
+        Events(receiver)
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.0.lock().retain_mut(|subscriber| subscriber.tell(event));
+    }
+
+    /// Ends every subscription.
+    pub(crate) fn end(&self) {
+        self.0.lock().clear();
+    }
+}
+
+impl Subscriber {
+    /// Whether it still listens.
+    fn tell(&mut self, event: &Event) -> bool {
+        if self.missed > 0 {
+            let missed = self.missed;
+            if self.sender.try_send(Event::Lagged { missed }).is_ok() {
+                self.missed = 0;
+            }
+        }
+        if self.missed > 0 {
+            self.missed += 1;
+        } else if let Err(refused) = self.sender.try_send(event.clone()) {
+            self.missed = u64::from(refused.is_full());
+            return refused.is_full();
+        }
+        !self.sender.is_closed()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+
+    #[test]
+    fn a_slow_subscriber_learns_how_much_it_missed() {
+        let subscribers = Subscribers::default();
+        let mut events = subscribers.subscribe();
+        let told = BACKLOG + 10;
+        (0..told).for_each(|_| subscribers.tell(&Event::DiscoveryEnded));
+        let mut seen = 0;
+        while let Some(Some(event)) = events.next().now_or_never() {
+            assert_eq!(event, Event::DiscoveryEnded);
+            seen += 1;
+        }
+        subscribers.tell(&Event::Closed);
+        let lagged = events.next().now_or_never().flatten();
+        assert_eq!(
+            lagged,
+            Some(Event::Lagged {
+                missed: (told - seen) as u64
+            })
+        );
+        assert_eq!(events.next().now_or_never().flatten(), Some(Event::Closed));
+        subscribers.end();
+        assert_eq!(events.next().now_or_never(), Some(None));
+    }
+}

@@ -1,0 +1,66 @@
+//! A response body that holds its lease.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{Lease, Outcome};
+
+pin_project! {
+    /// A body that keeps its request in flight until it ends or is dropped.
+    ///
+    /// Read to its end it makes the request a success; an error makes it broken; dropped early, it is cancelled.
+    #[derive(Debug)]
+    pub struct LeasedBody<D> {
+        #[pin]
+        body: D,
+        lease: Option<Lease>,
+    }
+}
+
+impl<D: Body> LeasedBody<D> {
+    pub(super) fn new(body: D, lease: Lease) -> Self {
+        let mut lease = Some(lease);
+        if body.is_end_stream() {
+            end(&mut lease, Outcome::Success);
+        }
+        Self { body, lease }
+    }
+}
+
+fn end(lease: &mut Option<Lease>, outcome: Outcome) {
+    if let Some(mut lease) = lease.take() {
+        lease.settle(outcome);
+    }
+}
+
+impl<D: Body> Body for LeasedBody<D> {
+    type Data = D::Data;
+    type Error = D::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<D::Data>, D::Error>>> {
+        let mut this = self.project();
+        let polled = this.body.as_mut().poll_frame(cx);
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(None) => end(this.lease, Outcome::Success),
+            Poll::Ready(Some(Err(_))) => end(this.lease, Outcome::Broken),
+            // A server that knows the end has come does not poll for it.
+            Poll::Ready(Some(Ok(_))) if this.body.is_end_stream() => end(this.lease, Outcome::Success),
+            Poll::Ready(Some(Ok(_))) => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

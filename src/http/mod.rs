@@ -1,0 +1,46 @@
+//! HTTP: requests sent to the chosen backend's origin, leases that live in response bodies.
+//!
+//! [`BalanceLayer::http`] is the ready pair for any client that takes an `http::Request` with an absolute URI, such as
+//! hyper-util's or reqwest's.
+
+mod body;
+mod origin;
+mod protocol;
+
+use tower_layer::Layer;
+
+pub use body::LeasedBody;
+pub use origin::{Origin, OriginError, ToOrigin, ToOriginLayer};
+pub use protocol::Http;
+
+use crate::{Backend, BalanceLayer, Endpoint, Pool, Selector};
+
+/// A backend that is reached by HTTP.
+pub type HttpEndpoint = Endpoint<Origin>;
+
+impl<B: Backend + AsRef<Origin>, S: Selector<B>> BalanceLayer<B, S, Http, ToOriginLayer> {
+    /// A layer over an HTTP client: each request is given the scheme and authority of the backend chosen for it, and
+    /// counts as in flight until its response's body has ended.
+    ///
+    /// ```
+    /// use equipoise::{BalanceLayer, Pool, http::HttpEndpoint};
+    /// use tower_layer::Layer;
+    /// # fn client<C: Clone>(client: C) -> Result<(), Box<dyn std::error::Error>> {
+    /// let a: HttpEndpoint = "http://127.0.0.1:9001".parse()?;
+    /// let b: HttpEndpoint = "http://127.0.0.1:9002,weight=2".parse()?;
+    /// let pool = Pool::builder().backend(a).backend(b).spawn();
+    /// let balanced = BalanceLayer::http(pool).layer(client);
+    /// # Ok(()) }
+    /// ```
+    pub fn http(pool: Pool<B, S>) -> Self {
+        Self::with(pool, Http, ToOriginLayer)
+    }
+}
+
+impl<I> Layer<I> for ToOriginLayer {
+    type Service = ToOrigin<I>;
+
+    fn layer(&self, inner: I) -> ToOrigin<I> {
+        ToOrigin::new(inner)
+    }
+}

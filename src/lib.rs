@@ -1,0 +1,69 @@
+//! An embeddable load balancer: any client or server built on tower spreads its calls over a discovered, changing,
+//! partly broken set of backends, by every strategy the field uses, without a separate proxy in between.
+//!
+//! ```
+//! use equipoise::{Assigned, BalanceLayer, BoxError, Endpoint, Pool};
+//! use tower_layer::Layer;
+//! use tower_service::Service;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! // A pool of backends, and a service that can call any of them.
+//! let pool = Pool::builder()
+//!     .backend(Endpoint::new("a", "10.0.0.1:80"))
+//!     .backend(Endpoint::new("b", "10.0.0.2:80").with_weight(2))
+//!     .spawn();
+//! let inner = tower::service_fn(async |call: Assigned<&str, Endpoint<&str>>| {
+//!     Ok::<_, BoxError>(format!("{} to {}", call.request, call.backend.target()))
+//! });
+//!
+//! // One layer, and every call goes to the least loaded.
+//! let mut balanced = BalanceLayer::new(pool.clone()).layer(inner);
+//! std::future::poll_fn(|cx| Service::<&str>::poll_ready(&mut balanced, cx)).await?;
+//! println!("{}", balanced.call("hello").await?);
+//!
+//! // The set changes while calls go on.
+//! pool.handle().insert(Endpoint::new("c", "10.0.0.3:80")).await?;
+//! pool.handle().drain("a").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Where to go on:
+//! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
+//! - [`selector`]: which member; the strategies, and how to write one.
+//! - [`balance`]: the tower face, and what services around a pick say to each other.
+//! - `http` (feature `http`): HTTP clients, and leases that live in response bodies.
+//! - `testing` (feature `testing`): a property suite for selectors, and scripted backends.
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `tokio` | yes | the system clock, and `spawn`: without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
+//! | `http` | | `BalanceLayer::http` for clients that take an `http::Request` |
+//! | `serde` | | [`Strategy`] as a string in any serde format |
+//! | `testing` | | for those who write selectors and services |
+//! | `full` | | all of these |
+
+mod ask;
+mod backend;
+pub mod balance;
+mod clock;
+mod discover;
+mod error;
+mod event;
+#[cfg(feature = "http")]
+pub mod http;
+mod member;
+mod pool;
+pub mod selector;
+mod sync;
+
+pub use ask::{Ask, Home};
+pub use backend::{Backend, Endpoint, EndpointError, Locality};
+pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Plain, Protocol};
+pub use clock::{Clock, ManualClock, Sleep, Timer};
+pub use discover::{Applied, Handle};
+pub use error::{BoxError, Error, ErrorKind};
+pub use event::{Event, Events};
+pub use member::{Member, MemberId, Outcome, Tally, Token};
+pub use pool::{Acquire, Admission, Driver, Held, Lease, Pool, PoolBuilder};
+pub use selector::{AnySelector, LeastLoaded, Random, RoundRobin, Selector, Strategy, StrategyError};

@@ -1,0 +1,176 @@
+//! A member: a backend inside a pool, together with its live state.
+//!
+//! What is in flight at a member is the strong count of its [`Token`], less the one that the pool's registry holds:
+//! a lease is one more strong reference, so that taking and giving back a place are one atomic operation each, and a
+//! snapshot, which holds tokens weakly, keeps nothing of a removed member alive. A backend that is replaced under the
+//! same id gets a new token; leases on the old one are added up until they end.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::clock::Stamp;
+
+/// How a request ended. Every lease ends in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The backend answered, and well.
+    Success,
+    /// The backend could not be reached, or its answer says that it failed.
+    Failure,
+    /// The caller gave up first. How long it took is at least what was waited: a censored sample.
+    Cancelled,
+    /// The answer began well and then broke off, such as a body that ended in an error.
+    Broken,
+}
+
+/// How many requests of a member have ended, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Ended in [`Outcome::Success`].
+    pub succeeded: u64,
+    /// Ended in [`Outcome::Failure`].
+    pub failed: u64,
+    /// Ended in [`Outcome::Cancelled`].
+    pub cancelled: u64,
+    /// Ended in [`Outcome::Broken`].
+    pub broken: u64,
+}
+
+impl Tally {
+    /// How many have ended in any way.
+    pub fn total(&self) -> u64 {
+        self.succeeded + self.failed + self.cancelled + self.broken
+    }
+}
+
+/// Which member: distinct among all that a process ever had, the same while its id stays in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberId(u64);
+
+impl MemberId {
+    pub(crate) fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+}
+
+/// A member as it was when asked for: see `Pool::members`.
+#[non_exhaustive]
+pub struct Member<B> {
+    /// The backend.
+    pub backend: Arc<B>,
+    /// Requests that are open now.
+    pub in_flight: usize,
+    /// How the others ended.
+    pub tally: Tally,
+    /// Whether an operator wants it to finish what is open and take nothing new.
+    pub draining: bool,
+    /// Whether it may be picked: it has a weight, is not draining, and its priority serves.
+    pub open: bool,
+}
+
+impl<B: fmt::Debug> fmt::Debug for Member<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("backend", &self.backend)
+            .field("in_flight", &self.in_flight)
+            .field("tally", &self.tally)
+            .field("draining", &self.draining)
+            .field("open", &self.open)
+            .finish()
+    }
+}
+
+/// One incarnation of a member: the backend, and the live state that outlives it.
+///
+/// Aligned, so that the reference counts, which every pick writes, have a cache line of their own, apart from these
+/// fields, which it only reads.
+#[repr(align(64))]
+pub struct Token<B> {
+    pub(crate) backend: Arc<B>,
+    pub(crate) live: Arc<Live<dyn Account>>,
+    /// Whether somebody may wait for a place (an in-flight limit is set), so that a release has to tell.
+    pub(crate) awaited: bool,
+    /// Whether the selector wants to know how requests end.
+    pub(crate) observed: bool,
+}
+
+/// The live state of a member, kept for as long as its id is one. What a lease does with every request needs no
+/// indirect call; the selector's part, whose type leases do not know, comes last.
+pub struct Live<A: ?Sized> {
+    pub(crate) counts: Counts,
+    pub(crate) id: Box<str>,
+    pub(crate) member: MemberId,
+    pub(crate) account: A,
+}
+
+/// The part of a member's live state that the pool and its selector look after.
+pub trait Account: Send + Sync {
+    /// The request's verdict is known: the selector may learn from it. Once a lease.
+    fn observe(&self, outcome: Outcome, started: Stamp);
+    /// A place has become free.
+    fn released(&self);
+}
+
+/// A selector's memory of a member, and whom the member reports to.
+pub(crate) struct Report<M> {
+    pub(crate) memory: M,
+    pub(crate) keeper: Arc<dyn Keeper<M>>,
+}
+
+/// The live states of a snapshot's members, by position.
+pub(crate) type Lives<M> = [Arc<Live<Report<M>>>];
+
+/// What all members of a pool report to: its selector, and whoever waits for a place.
+pub(crate) trait Keeper<M>: Send + Sync {
+    fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
+    fn released(&self);
+}
+
+impl<M: Send + Sync> Account for Report<M> {
+    fn observe(&self, outcome: Outcome, started: Stamp) {
+        self.keeper.observe(&self.memory, outcome, started);
+    }
+    fn released(&self) {
+        self.keeper.released();
+    }
+}
+
+/// What a member's requests came to. On a cache line of its own: every request writes it once.
+#[derive(Default)]
+#[repr(align(64))]
+#[allow(unreachable_pub, reason = "a field of `Live`, which a sealed trait names")]
+pub struct Counts {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+    broken: AtomicU64,
+}
+
+impl Counts {
+    #[inline]
+    pub(crate) fn add(&self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Success => &self.succeeded,
+            Outcome::Failure => &self.failed,
+            Outcome::Cancelled => &self.cancelled,
+            Outcome::Broken => &self.broken,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        Tally {
+            succeeded: self.succeeded.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            cancelled: self.cancelled.load(Relaxed),
+            broken: self.broken.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A pool in the making.
+
+use std::{hash::Hash, sync::Arc, time::Duration};
+
+use ahash::RandomState;
+use rand::{Rng, rngs::SmallRng};
+use tower::discover::Discover;
+
+use super::{
+    Admission, Driver, Pool,
+    registry::{Limit, Registry},
+    snapshot::{Core, Phase, Shared},
+};
+use crate::{
+    backend::Backend,
+    clock::Clock,
+    discover::{Keyed, Mailbox, Source},
+    error::BoxError,
+    event::Subscribers,
+    selector::{Generator, LeastLoaded, Selector},
+};
+
+/// How a pool is to be; everything has a default but the members.
+#[must_use]
+pub struct PoolBuilder<B: Backend, S = LeastLoaded> {
+    clock: Clock,
+    selector: S,
+    backends: Vec<B>,
+    source: Option<MakeSource<B>>,
+    limit: Option<Limit<B>>,
+    admission: Admission,
+    patience: Duration,
+    seed: Option<u64>,
+}
+
+/// A source whose hashing is seeded when the pool is built.
+type MakeSource<B> = Box<dyn FnOnce(RandomState) -> Box<dyn Source<B>> + Send>;
+
+impl<B: Backend> PoolBuilder<B> {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            selector: LeastLoaded::new(),
+            backends: Vec::new(),
+            source: None,
+            limit: None,
+            admission: Admission::Shed,
+            patience: Duration::from_secs(5),
+            seed: None,
+        }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
+    /// A member from the start. Of two with one id the later replaces the earlier.
+    pub fn backend(mut self, backend: B) -> Self {
+        self.backends.push(backend);
+        self
+    }
+
+    /// Members from the start.
+    pub fn backends(mut self, backends: impl IntoIterator<Item = B>) -> Self {
+        self.backends.extend(backends);
+        self
+    }
+
+    /// Members from a discovery: it speaks in keys, of which the later owns an id that two bring. Its failure keeps
+    /// the last good set.
+    pub fn discover<D>(mut self, discover: D) -> Self
+    where
+        D: Discover<Key: Hash + Clone + Send, Service = B, Error: Into<BoxError>> + Send + 'static,
+    {
+        self.source = Some(Box::new(|hashing| Box::new(Keyed::new(discover, hashing))));
+        self
+    }
+
+    /// Which member a request goes to; [`LeastLoaded`] unless said otherwise.
+    pub fn selector<T: Selector<B>>(self, selector: T) -> PoolBuilder<B, T> {
+        PoolBuilder {
+            clock: self.clock,
+            selector,
+            backends: self.backends,
+            source: self.source,
+            limit: self.limit,
+            admission: self.admission,
+            patience: self.patience,
+            seed: self.seed,
+        }
+    }
+
+    /// At most so many requests in flight at each member; without, any number. 0 admits none.
+    pub fn in_flight_limit(self, limit: u32) -> Self {
+        self.in_flight_limit_by(move |_| Some(limit))
+    }
+
+    /// At most so many requests in flight at a member, by its backend; none: any number. Asked at each publish.
+    pub fn in_flight_limit_by(mut self, limit: impl Fn(&B) -> Option<u32> + Send + Sync + 'static) -> Self {
+        self.limit = Some(Box::new(limit));
+        self
+    }
+
+    /// What becomes of requests while every member is at its limit; shed at once unless said otherwise.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// How long a request waits for discovery to speak for the first time; 5 s unless said otherwise.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Makes all random choices repeatable.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The pool, and its driver to be spawned. Without the driver the pool serves the members it has from the start.
+    pub fn build(self) -> (Pool<B, S>, Driver<B, S>) {
+        let mut random = Generator::new(self.seed.unwrap_or_else(|| rand::make_rng::<SmallRng>().next_u64()));
+        let mut number = || random.next();
+        let hashing = RandomState::with_seeds(number(), number(), number(), number());
+        let core = Arc::new(Core::new(self.selector, self.clock));
+        let mut registry = Registry::new(Arc::clone(&core), self.limit, hashing.clone());
+        for backend in self.backends {
+            registry.insert(backend);
+        }
+        let phase = if self.source.is_some() {
+            Phase::Silent
+        } else {
+            Phase::Serving
+        };
+        let first = registry.snapshot(phase);
+        registry.part();
+        let shared = Arc::new(Shared::new(
+            first,
+            core,
+            Arc::new(Mailbox::new()),
+            Arc::new(Subscribers::default()),
+            (self.admission, self.patience),
+            number(),
+        ));
+        let source = self.source.map(|make| make(hashing));
+        let driver = Driver::new(&shared, registry, phase, source);
+        (Pool::new(shared), driver)
+    }
+
+    /// The pool, with its driver spawned on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub fn spawn(self) -> Pool<B, S> {
+        let (pool, driver) = self.build();
+        tokio::spawn(driver);
+        pool
+    }
+}
+
+impl<B: Backend, S> std::fmt::Debug for PoolBuilder<B, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("backends", &self.backends.len())
+            .field("admission", &self.admission)
+            .finish_non_exhaustive()
+    }
+}

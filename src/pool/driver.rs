@@ -1,0 +1,408 @@
+//! The one background task of a pool.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use super::{
+    registry::Registry,
+    snapshot::{Core, Phase, Shared, Snapshot},
+};
+use crate::{
+    backend::Backend,
+    clock::Sleep,
+    discover::{Command, Mailbox, Order, Source},
+    event::{Event, Subscribers},
+    selector::Selector,
+};
+
+/// How many changes are taken in before they are published, should discovery never pause.
+const BATCH: usize = 65_536;
+/// How long to leave discovery, or a selector that panics, alone after a failure: doubled each time.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How often to look whether draining members have come to rest. Looking costs a release nothing; telling would.
+const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+/// How often to look whether retired snapshots are read by nobody any more.
+const RETIRE: Duration = Duration::from_secs(1);
+
+/// The background task of a pool: takes in discovery and what handles post, publishes, sweeps. A future to be
+/// spawned; it is ready once the last handle of the pool is gone or the pool is closed and at rest.
+///
+/// A panic in a selector, a backend or discovery is caught and told as an event; the driver goes on.
+#[must_use = "a pool changes only while its driver is polled"]
+pub struct Driver<B: Backend, S: Selector<B>> {
+    shared: Weak<Shared<B, S>>,
+    core: Arc<Core<B, S>>,
+    mailbox: Arc<Mailbox<B>>,
+    subscribers: Arc<Subscribers>,
+    registry: Registry<B, S>,
+    source: Option<Box<dyn Source<B>>>,
+    phase: Phase,
+    /// Told once published.
+    news: Vec<Event>,
+    applied: Vec<(futures_channel::oneshot::Sender<bool>, bool)>,
+    closers: Vec<futures_channel::oneshot::Sender<bool>>,
+    dirty: bool,
+    /// Snapshots that were in force; they are freed here, not by the request that lets go of them last.
+    retired: Vec<Arc<Snapshot<B, S>>>,
+    discovery: Backoff,
+    publishing: Backoff,
+    rest: Option<(Instant, Duration)>,
+    retire: Option<Instant>,
+    refresh: Option<Instant>,
+    timer: Option<(Instant, Sleep)>,
+}
+
+/// When to try again what failed.
+#[derive(Default)]
+struct Backoff {
+    until: Option<Instant>,
+    last: Duration,
+}
+
+impl Backoff {
+    fn failed(&mut self, now: Instant) {
+        self.last = (self.last * 2).clamp(RETRY.0, RETRY.1);
+        self.until = Some(now + self.last);
+    }
+
+    fn holds(&mut self, now: Instant) -> bool {
+        self.until = self.until.filter(|until| now < *until);
+        self.until.is_some()
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Driver<B, S> {
+    pub(super) fn new(
+        shared: &Arc<Shared<B, S>>,
+        registry: Registry<B, S>,
+        phase: Phase,
+        source: Option<Box<dyn Source<B>>>,
+    ) -> Self {
+        let core = Arc::clone(&shared.core);
+        let mut driver = Self {
+            shared: Arc::downgrade(shared),
+            mailbox: Arc::clone(&shared.mailbox),
+            subscribers: Arc::clone(&shared.subscribers),
+            registry,
+            phase,
+            source,
+            news: Vec::new(),
+            applied: Vec::new(),
+            closers: Vec::new(),
+            dirty: false,
+            retired: Vec::new(),
+            discovery: Backoff::default(),
+            publishing: Backoff::default(),
+            rest: None,
+            retire: None,
+            refresh: None,
+            timer: None,
+            core,
+        };
+        driver.plan_refresh();
+        driver
+    }
+
+    fn plan_refresh(&mut self) {
+        self.refresh = self.core.selector.refresh().map(|every| self.core.clock.now() + every);
+    }
+
+    fn take_orders(&mut self, cx: &mut Context<'_>) {
+        for Order { command, applied } in self.mailbox.take(cx.waker()) {
+            let done = match command {
+                Command::Insert(backend) => self.insert(backend),
+                Command::Update(backend) => {
+                    let known = self.registry.contains(backend.id());
+                    if known {
+                        self.insert(backend);
+                    }
+                    Some(known)
+                }
+                Command::Remove(id) => Some(self.remove(id)),
+                Command::Drain(id) => Some(self.drain(id, true)),
+                Command::Undrain(id) => Some(self.drain(id, false)),
+                Command::Close => {
+                    self.close();
+                    self.closers.push(applied);
+                    continue;
+                }
+            };
+            // A panic in the backend's or the selector's code: dropping `applied` says that it did not work.
+            if let Some(done) = done {
+                self.applied.push((applied, done));
+            }
+        }
+    }
+
+    fn insert(&mut self, backend: B) -> Option<bool> {
+        let registry = &mut self.registry;
+        let inserted = guarded(|| {
+            let id: Arc<str> = backend.id().into();
+            (registry.insert(backend), id)
+        });
+        match inserted {
+            Ok((is_new, id)) => {
+                self.dirty = true;
+                self.news.push(if is_new {
+                    Event::Added { id }
+                } else {
+                    Event::Updated { id }
+                });
+                Some(is_new)
+            }
+            Err(error) => {
+                self.news.push(Event::PublishFailed { error });
+                None
+            }
+        }
+    }
+
+    fn remove(&mut self, id: Arc<str>) -> bool {
+        let known = self.registry.remove(&id);
+        if known {
+            self.dirty = true;
+            self.news.push(Event::Removed { id });
+        }
+        known
+    }
+
+    /// Whether the id is a member that now drains, or did and does no more.
+    fn drain(&mut self, id: Arc<str>, drains: bool) -> bool {
+        let changed = self.registry.drain(&id, drains);
+        if changed == Some(true) {
+            self.dirty = true;
+            self.rest = None;
+            self.news.push(if drains {
+                Event::DrainStarted { id }
+            } else {
+                Event::DrainEnded { id }
+            });
+        }
+        if drains {
+            changed.is_some()
+        } else {
+            changed == Some(true)
+        }
+    }
+
+    fn close(&mut self) {
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Closed;
+            self.dirty = true;
+            self.rest = None;
+            self.news.push(Event::Closed);
+            self.end_discovery();
+        }
+    }
+
+    fn end_discovery(&mut self) {
+        let source = self.source.take();
+        // Its drop is not our code, and its panic no reason to stop.
+        let _ = guarded(|| drop(source));
+    }
+
+    /// Takes in all that discovery has ready. True if there was more than a batch.
+    fn take_found(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.discovery.holds(self.core.clock.now()) {
+            return false;
+        }
+        for _ in 0..BATCH {
+            let Some(source) = self.source.as_mut() else {
+                return false;
+            };
+            let found = match guarded(|| source.poll_found(cx)) {
+                Ok(Poll::Pending) => return false,
+                Ok(Poll::Ready(Some(Ok(found)))) => found,
+                Ok(Poll::Ready(Some(Err(error)))) => {
+                    self.discovery_failed(error.to_string().into());
+                    return false;
+                }
+                Ok(Poll::Ready(None)) => {
+                    self.end_discovery();
+                    self.spoken();
+                    self.news.push(Event::DiscoveryEnded);
+                    return false;
+                }
+                Err(error) => {
+                    self.discovery_failed(error);
+                    return false;
+                }
+            };
+            self.discovery = Backoff::default();
+            self.spoken();
+            if let Some(id) = found.lost {
+                self.remove(id);
+            }
+            if let Some(backend) = found.found {
+                self.insert(backend);
+            }
+        }
+        true
+    }
+
+    fn discovery_failed(&mut self, error: Arc<str>) {
+        self.discovery.failed(self.core.clock.now());
+        self.news.push(Event::DiscoveryFailed { error });
+    }
+
+    fn spoken(&mut self) {
+        if self.phase == Phase::Silent {
+            self.phase = Phase::Serving;
+            self.dirty = true;
+        }
+    }
+
+    fn publish(&mut self, shared: &Shared<B, S>) {
+        let now = self.core.clock.now();
+        if self.refresh.is_some_and(|refresh| refresh <= now) {
+            self.dirty = true;
+        }
+        if !self.dirty || self.publishing.holds(now) {
+            return;
+        }
+        let (registry, phase) = (&mut self.registry, self.phase);
+        match guarded(|| registry.snapshot(phase)) {
+            Ok(snapshot) => {
+                self.retired.push(shared.publish(snapshot));
+                self.dirty = false;
+                self.publishing = Backoff::default();
+                let registry = &mut self.registry;
+                if let Err(error) = guarded(|| registry.part()) {
+                    self.news.push(Event::PublishFailed { error });
+                }
+                for (applied, done) in self.applied.drain(..) {
+                    // Nobody has to listen.
+                    let _ = applied.send(done);
+                }
+                self.plan_refresh();
+            }
+            Err(error) => {
+                // What was published serves on; those who wait learn that this is not in force.
+                self.applied.clear();
+                self.publishing.failed(now);
+                self.subscribers.tell(&Event::PublishFailed { error });
+            }
+        }
+    }
+
+    /// Tells what has happened, once it is in force.
+    fn tell(&mut self) {
+        if !self.dirty {
+            self.news.drain(..).for_each(|event| self.subscribers.tell(&event));
+            // Changes without effect, such as the removal of who is no member, need no publish.
+            for (applied, done) in self.applied.drain(..) {
+                let _ = applied.send(done);
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = self.core.clock.now();
+        if self.rest.is_none_or(|(at, _)| at <= now) {
+            self.news
+                .extend(self.registry.drained().into_iter().map(|id| Event::Drained { id }));
+            self.dirty |= self.registry.tidy();
+            let pause = self.rest.map_or(REST.0, |(_, pause)| (pause * 2).min(REST.1));
+            let is_busy = self.registry.is_busy() || (!self.closers.is_empty() && !self.registry.is_at_rest());
+            self.rest = is_busy.then(|| (now + pause, pause));
+        }
+        if self.retire.is_none_or(|retire| retire <= now) {
+            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            self.retire = (!self.retired.is_empty()).then(|| now + RETIRE);
+        }
+    }
+
+    /// Whether it is time to run again; else the timer is set.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let publishing = self.publishing.until.filter(|_| self.dirty);
+        let discovery = self.discovery.until.filter(|_| self.source.is_some());
+        let rest = self.rest.map(|(at, _)| at);
+        let deadlines = [publishing, discovery, rest, self.retire, self.refresh];
+        let Some(next) = deadlines.into_iter().flatten().min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let clock = &self.core.clock;
+        match &mut self.timer {
+            Some((deadline, _)) if *deadline == next => {}
+            timer => *timer = Some((next, clock.sleep_until(next))),
+        }
+        match &mut self.timer {
+            Some((_, sleep)) => Pin::new(sleep).poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            let Some(shared) = this.shared.upgrade() else {
+                return Poll::Ready(());
+            };
+            this.take_orders(cx);
+            let more = this.take_found(cx);
+            this.sweep();
+            this.publish(&shared);
+            this.tell();
+            drop(shared);
+            if this.phase == Phase::Closed && !this.dirty && this.registry.is_at_rest() {
+                for closer in this.closers.drain(..) {
+                    let _ = closer.send(true);
+                }
+                return Poll::Ready(());
+            }
+            if more {
+                // Others may want to run between two batches.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if this.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.timer = None;
+        }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Unpin for Driver<B, S> {}
+
+impl<B: Backend, S: Selector<B>> Drop for Driver<B, S> {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        self.subscribers.end();
+        // A driver that was never spawned, or was aborted, leaves the last good set behind.
+        if let Some(shared) = self.shared.upgrade() {
+            shared.keep(self.registry.tokens());
+        }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> fmt::Debug for Driver<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Driver")
+    }
+}
+
+/// Runs code that is not ours; a panic becomes its message.
+fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Arc<str>> {
+    // What the code was changing is either not used again or left as it was before.
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message(&*panic).into())
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}

@@ -1,0 +1,286 @@
+//! Who can: the changing set of members of one service, and the way to one of them.
+
+mod acquire;
+mod admission;
+mod builder;
+mod driver;
+mod lease;
+mod registry;
+mod snapshot;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+pub use acquire::Acquire;
+pub use admission::Admission;
+pub use builder::PoolBuilder;
+pub use driver::Driver;
+pub use lease::{Held, Lease};
+
+use self::snapshot::{Phase, Shared, Snapshot};
+use crate::{
+    ask::Ask,
+    backend::Backend,
+    clock::Stamp,
+    discover::{Applied, Handle},
+    error::Error,
+    event::Events,
+    member::{Member, Token},
+    selector::{At, Generator, LeastLoaded, Pick, Selector, View},
+};
+
+/// The changing set of members of one service, and the way to one of them.
+///
+/// Clones share one live state: members, what is in flight, the selector. Each has its own view of the newest snapshot
+/// and its own random generator, so that a [`pick`](Pool::pick) takes no lock unless the members changed, and
+/// allocates nothing. Give each task its own clone.
+///
+/// ```
+/// use equipoise::{Ask, Endpoint, Outcome, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), equipoise::Error> {
+/// let mut pool = Pool::builder()
+///     .backend(Endpoint::new("a", "10.0.0.1:80"))
+///     .backend(Endpoint::new("b", "10.0.0.2:80").with_weight(2))
+///     .spawn();
+///
+/// let mut lease = pool.pick(&Ask::new())?;
+/// println!("connect to {}", lease.backend().target());
+/// lease.settle(Outcome::Success);
+/// drop(lease);
+///
+/// pool.handle().drain("a").await?;
+/// assert_eq!(pool.pick(&Ask::new())?.backend_id(), "b");
+/// # Ok(()) }
+/// ```
+pub struct Pool<B: Backend, S: Selector<B> = LeastLoaded> {
+    shared: Arc<Shared<B, S>>,
+    snapshot: Arc<Snapshot<B, S>>,
+    random: Generator,
+}
+
+/// Why there is no lease just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Discovery has not spoken yet.
+    Silent,
+    /// Every open member is at its limit.
+    Full,
+    /// Others wait already.
+    Queued,
+    /// No member can be picked.
+    Nobody,
+    /// The pool is closed.
+    Closed,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Silent => Error::unavailable("discovery has not reported any member yet"),
+            Refusal::Full => Error::overloaded("every member is at its in-flight limit"),
+            Refusal::Queued => Error::overloaded("others wait for a member already"),
+            Refusal::Nobody => Error::unavailable("no member can be picked"),
+            Refusal::Closed => Error::unavailable("the pool is closed"),
+        }
+    }
+}
+
+/// How often a pick starts over because its choice was taken away or filled up meanwhile.
+const RACES: usize = 64;
+
+impl<B: Backend> Pool<B> {
+    /// A pool to be: of the least loaded of 8, on the system's clock.
+    #[cfg(feature = "tokio")]
+    pub fn builder() -> PoolBuilder<B> {
+        Self::builder_on(crate::clock::Clock::system())
+    }
+
+    /// A pool to be, on a clock of your own.
+    pub fn builder_on(clock: crate::clock::Clock) -> PoolBuilder<B> {
+        PoolBuilder::new(clock)
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Pool<B, S> {
+    fn new(shared: Arc<Shared<B, S>>) -> Self {
+        let count = shared.seeds.0.fetch_add(1, Relaxed);
+        Self {
+            snapshot: shared.current(),
+            shared,
+            random: Generator::new(count).split(),
+        }
+    }
+
+    /// Picks a member, now or not at all: unavailable if there is nobody to pick, overloaded if everybody is full or
+    /// others wait already.
+    ///
+    /// A home in the ask comes first, then the selector chooses.
+    #[inline]
+    pub fn pick(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Error> {
+        self.try_pick(ask).map_err(Error::from)
+    }
+
+    /// Picks a member, or waits for one: as long as [`Admission`] says while everybody is full, and as long as the
+    /// builder's `patience` while discovery has not spoken.
+    pub fn acquire(&self, ask: Ask) -> Acquire<B, S> {
+        Acquire::new(self.clone(), ask)
+    }
+
+    #[inline]
+    pub(crate) fn try_pick(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Refusal> {
+        if self.is_queued() {
+            return Err(Refusal::Queued);
+        }
+        self.pick_from_queue(ask)
+    }
+
+    /// Whether who comes now has to wait behind others.
+    #[inline]
+    fn is_queued(&self) -> bool {
+        matches!(self.shared.admission, Admission::Queue { .. }) && self.shared.core.gate.is_waited_at()
+    }
+
+    #[inline]
+    fn pick_from_queue(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Refusal> {
+        for _ in 0..RACES {
+            self.refresh();
+            let roster = &self.snapshot.roster;
+            let core = &self.shared.core;
+            let view = View::new(roster, ask, &core.clock, self.random);
+            let at = choose(&self.snapshot, &core.selector, &view)?;
+            let (started, random) = view.end();
+            self.random = random;
+            // None if the member left, or was replaced, after this snapshot: then there is a newer one.
+            let Some(token) = roster.token(at).upgrade() else {
+                continue;
+            };
+            let lease = Lease::new(token, Stamp::since(core.epoch, started));
+            if !roster.is_limited() || roster.admits(at, roster.load(at)) {
+                return Ok(lease);
+            }
+            // Another came first and filled it up.
+            lease.abandon();
+            std::hint::spin_loop();
+        }
+        Err(Refusal::Full)
+    }
+
+    #[inline]
+    fn refresh(&mut self) {
+        if self.shared.version() != self.snapshot.version {
+            self.snapshot = self.shared.current();
+        }
+    }
+
+    /// What the selector alone would choose now, without taking or checking it: for tests and benches of selectors.
+    #[inline]
+    pub fn select(&mut self, ask: &Ask) -> Option<At> {
+        self.refresh();
+        let core = &self.shared.core;
+        let view = View::new(&self.snapshot.roster, ask, &core.clock, self.random);
+        let pick = Pick::new(&view, &self.snapshot.lives);
+        let at = core.selector.select(&self.snapshot.table, &pick);
+        self.random = view.end().1;
+        at
+    }
+
+    /// The id of the member at a position that this handle's last [`select`](Pool::select) returned.
+    pub fn id_at(&self, at: At) -> Option<&str> {
+        self.snapshot.lives.get(at.index()).map(|live| &*live.id)
+    }
+
+    /// The members as they are now, open ones first, each group in the order of joining. O(members).
+    pub fn members(&self) -> Vec<Member<B>> {
+        let snapshot = self.shared.current();
+        let roster = &snapshot.roster;
+        (0..roster.total())
+            .filter_map(|index| {
+                let at = roster.at(index);
+                let in_flight = roster.load(at);
+                // Held as a lease, so that whoever sees it full meanwhile is told when it is not.
+                let lease = Lease::new(roster.token(at).upgrade()?, Stamp::default());
+                let member = Member {
+                    backend: Arc::clone(lease.backend()),
+                    in_flight,
+                    tally: snapshot.lives[index].counts.tally(),
+                    draining: snapshot.draining.contains(&at),
+                    open: index < roster.open() as usize,
+                };
+                lease.abandon();
+                Some(member)
+            })
+            .collect()
+    }
+
+    /// A handle that changes the members.
+    pub fn handle(&self) -> Handle<B> {
+        Handle::new(Arc::clone(&self.shared.mailbox))
+    }
+
+    /// What happens to the pool from now on.
+    pub fn events(&self) -> Events {
+        self.shared.subscribers.subscribe()
+    }
+
+    /// Closes the pool for all its clones: from now on every pick is unavailable, and discovery ends. What is returned
+    /// is ready once nothing is in flight.
+    pub fn close(&self) -> Applied {
+        self.handle().close()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared<B, S> {
+        &self.shared
+    }
+}
+
+/// The home if it can be had, else the selector's choice.
+#[inline]
+fn choose<B: Backend, S: Selector<B>>(
+    snapshot: &Snapshot<B, S>,
+    selector: &S,
+    view: &View<'_, B>,
+) -> Result<At, Refusal> {
+    if let Some(at) = at_home(snapshot, view) {
+        return Ok(at);
+    }
+    let pick = Pick::new(view, &snapshot.lives);
+    match selector.select(&snapshot.table, &pick) {
+        Some(at) if pick.is_open(at) => Ok(at),
+        // A selector that keeps its contract found none because there is none; one that does not is helped out.
+        _ => pick.any_open().ok_or_else(|| refusal(snapshot, view)),
+    }
+}
+
+#[inline]
+fn at_home<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Option<At> {
+    let home = view.ask().home()?;
+    let at = snapshot.find(home.id())?;
+    (snapshot.phase != Phase::Closed && view.admits(at)).then_some(at)
+}
+
+#[cold]
+fn refusal<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Refusal {
+    match snapshot.phase {
+        Phase::Closed => Refusal::Closed,
+        Phase::Silent => Refusal::Silent,
+        Phase::Serving if view.all_tried() => Refusal::Nobody,
+        Phase::Serving => Refusal::Full,
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Clone for Pool<B, S> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<B: Backend, S: Selector<B>> fmt::Debug for Pool<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("members", &self.shared.current().roster.total())
+            .finish()
+    }
+}

@@ -1,0 +1,165 @@
+//! What a pick sees: members, table and fitness, published together.
+
+use std::{
+    collections::HashMap,
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use ahash::RandomState;
+
+use super::admission::{Admission, Gate};
+use crate::{
+    backend::Backend,
+    clock::{Clock, Stamp},
+    discover::Mailbox,
+    event::Subscribers,
+    member::{Keeper, Lives, Outcome, Token},
+    selector::{At, Completion, Roster, Selector},
+    sync::{AtomicU64, Line, Mutex, Ordering},
+};
+
+/// Everything that a pick reads. It holds members weakly: an idle clone keeps nothing of a removed one alive.
+pub(crate) struct Snapshot<B: Backend, S: Selector<B>> {
+    pub(super) version: u64,
+    pub(super) phase: Phase,
+    pub(super) roster: Roster<B>,
+    pub(super) lives: Box<Lives<S::Memory>>,
+    pub(super) draining: Box<[At]>,
+    pub(super) table: S::Table,
+    pub(super) homes: OnceLock<HashMap<Box<str>, At, RandomState>>,
+    pub(super) hashing: RandomState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Discovery has not spoken yet.
+    Silent,
+    Serving,
+    Closed,
+}
+
+impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
+    /// Where the member of this id is, open or not. The index is made when the first home is asked for.
+    pub(super) fn find(&self, id: &str) -> Option<At> {
+        let index = || {
+            let mut homes = HashMap::with_capacity_and_hasher(self.lives.len(), self.hashing.clone());
+            homes.extend(
+                self.lives
+                    .iter()
+                    .enumerate()
+                    .map(|(index, live)| (live.id.clone(), self.roster.at(index))),
+            );
+            homes
+        };
+        self.homes.get_or_init(index).get(id).copied()
+    }
+}
+
+/// What all handles of a pool, its driver excepted, share and keep alive.
+pub(crate) struct Shared<B: Backend, S: Selector<B>> {
+    /// Of the snapshot in `current`: read by every pick, written by a publish alone.
+    version: Line<AtomicU64>,
+    current: Mutex<Arc<Snapshot<B, S>>>,
+    /// What a driver that is no more left behind, so that the last set serves on.
+    kept: Mutex<Vec<Arc<Token<B>>>>,
+    pub(super) core: Arc<Core<B, S>>,
+    pub(super) mailbox: Arc<Mailbox<B>>,
+    pub(super) subscribers: Arc<Subscribers>,
+    pub(super) admission: Admission,
+    pub(super) patience: Duration,
+    /// Where the next clone's random numbers start.
+    pub(super) seeds: Line<std::sync::atomic::AtomicU64>,
+}
+
+impl<B: Backend, S: Selector<B>> Shared<B, S> {
+    pub(super) fn new(
+        first: Snapshot<B, S>,
+        core: Arc<Core<B, S>>,
+        mailbox: Arc<Mailbox<B>>,
+        subscribers: Arc<Subscribers>,
+        (admission, patience): (Admission, Duration),
+        seed: u64,
+    ) -> Self {
+        Self {
+            version: Line(AtomicU64::new(first.version)),
+            current: Mutex::new(Arc::new(first)),
+            kept: Mutex::new(Vec::new()),
+            core,
+            mailbox,
+            subscribers,
+            admission,
+            patience,
+            seeds: Line(seed.into()),
+        }
+    }
+
+    /// The version of the newest snapshot: newer than one's own means that [`current`](Shared::current) is.
+    #[inline]
+    pub(super) fn version(&self) -> u64 {
+        self.version.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn current(&self) -> Arc<Snapshot<B, S>> {
+        Arc::clone(&self.current.lock())
+    }
+
+    /// Puts a snapshot in force and returns the one that was, for the driver to free when nobody reads it any more.
+    pub(super) fn publish(&self, next: Snapshot<B, S>) -> Arc<Snapshot<B, S>> {
+        let version = next.version;
+        let next = Arc::new(next);
+        let mut current = self.current.lock();
+        let last = std::mem::replace(&mut *current, next);
+        self.version.0.store(version, Ordering::Release);
+        drop(current);
+        // Whoever waits may find a place among the new.
+        self.core.gate.call();
+        last
+    }
+
+    /// Keeps members whose driver is no more.
+    pub(super) fn keep(&self, tokens: Vec<Arc<Token<B>>>) {
+        *self.kept.lock() = tokens;
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Drop for Shared<B, S> {
+    fn drop(&mut self) {
+        // The last handle is gone: so is the driver's purpose.
+        self.mailbox.wake();
+    }
+}
+
+/// What members report to: it outlives the handles, for as long as there are leases.
+pub(crate) struct Core<B, S> {
+    pub(super) selector: S,
+    pub(super) gate: Gate,
+    pub(super) clock: Clock,
+    /// What stamps count from.
+    pub(super) epoch: Instant,
+    backend: PhantomData<fn(B)>,
+}
+
+impl<B, S> Core<B, S> {
+    pub(super) fn new(selector: S, clock: Clock) -> Self {
+        Self {
+            selector,
+            gate: Gate::new(),
+            epoch: clock.now(),
+            clock,
+            backend: PhantomData,
+        }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
+    fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
+        let completion = Completion::new(outcome, started.at(self.epoch), || self.clock.now());
+        self.selector.observe(memory, &completion);
+    }
+
+    fn released(&self) {
+        self.gate.released();
+    }
+}

@@ -1,0 +1,106 @@
+//! A selector chosen at run time.
+
+use std::{any::Any, fmt, sync::Arc, time::Duration};
+
+use super::{Completion, Members, Pick, Selector, roster::At};
+use crate::backend::Backend;
+
+/// Any selector, its type erased: what a [`Strategy`](super::Strategy) makes. A pick costs one indirect call more.
+pub struct AnySelector<B>(Arc<dyn Erased<B>>);
+
+/// What an erased selector remembers of a member.
+pub struct AnyMemory(Box<dyn Any + Send + Sync>);
+
+/// What an erased selector prepared.
+pub struct AnyTable(Box<dyn Any + Send + Sync>);
+
+/// [`Selector`] without its types. An implementor is given only the memories and tables that it made.
+trait Erased<B>: Send + Sync {
+    fn memory(&self, backend: &B) -> AnyMemory;
+    fn prepare(&self, members: &Members<'_, B, AnyMemory>) -> AnyTable;
+    fn refresh(&self) -> Option<Duration>;
+    fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At>;
+    fn observe(&self, memory: &AnyMemory, completion: &Completion);
+}
+
+/// A memory or table in this selector's own type. A pool never gives a selector another's: were it to, there would
+/// be no answer to give.
+fn own<T: 'static>(any: &(dyn Any + Send + Sync)) -> &T {
+    any.downcast_ref().expect("a pool keeps one selector for life")
+}
+
+impl<B: Backend, S: Selector<B>> Erased<B> for S {
+    fn memory(&self, backend: &B) -> AnyMemory {
+        AnyMemory(Box::new(Selector::memory(self, backend)))
+    }
+
+    fn prepare(&self, members: &Members<'_, B, AnyMemory>) -> AnyTable {
+        members.within(
+            |memory| own(&*memory.0),
+            |members| AnyTable(Box::new(Selector::prepare(self, members))),
+        )
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        Selector::<B>::refresh(self)
+    }
+
+    fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At> {
+        pick.within(
+            |memory| own(&*memory.0),
+            |pick| Selector::select(self, own(&*table.0), pick),
+        )
+    }
+
+    fn observe(&self, memory: &AnyMemory, completion: &Completion) {
+        if S::OBSERVES {
+            Selector::observe(self, own(&*memory.0), completion);
+        }
+    }
+}
+
+impl<B: Backend> AnySelector<B> {
+    /// Erases a selector's type.
+    pub fn new(selector: impl Selector<B>) -> Self {
+        Self(Arc::new(selector))
+    }
+}
+
+impl<B: Backend> Selector<B> for AnySelector<B> {
+    type Memory = AnyMemory;
+    type Table = AnyTable;
+    const OBSERVES: bool = true;
+
+    fn memory(&self, backend: &B) -> AnyMemory {
+        self.0.memory(backend)
+    }
+
+    fn prepare(&self, members: &Members<'_, B, AnyMemory>) -> AnyTable {
+        self.0.prepare(members)
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        self.0.refresh()
+    }
+
+    #[inline]
+    fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At> {
+        self.0.select(table, pick)
+    }
+
+    fn observe(&self, memory: &AnyMemory, completion: &Completion) {
+        self.0.observe(memory, completion);
+    }
+}
+
+impl<B> Clone for AnySelector<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B> fmt::Debug for AnySelector<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnySelector")
+    }
+}

@@ -1,0 +1,284 @@
+//! Least loaded: the fewest requests in flight for its weight, of all or of a few drawn at random.
+
+use std::array::from_fn;
+
+use super::{Members, Pick, Selector, alias::Alias, roster::At};
+use crate::backend::Backend;
+
+/// Each request goes to the member with the fewest requests in flight over its weight, of `d` members drawn at
+/// random without replacement, by weight; ties go by weight. With d from 3 on, up to 2 `d` members all are looked at,
+/// which costs no more. O(d).
+///
+/// The default, d = 8, comes close to looking at all: the p99 of 100 servers is 1.13 times that of one central queue,
+/// where two choices have 1.38 and looking at all has 1.10. d = 2 is the power of two choices (Mitzenmacher 2001),
+/// d = 1 is [`Random`](super::Random). What is in flight is what this process has sent: with very many processes in
+/// front of the same members, each sees little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeastLoaded {
+    choices: Choices,
+}
+
+/// How many members [`LeastLoaded`] compares: a number from 1 to 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choices(u8);
+
+impl Choices {
+    /// The largest number of choices.
+    pub const MAX: usize = 32;
+
+    /// None unless `d` is from 1 to 32.
+    pub const fn new(d: usize) -> Option<Self> {
+        if d >= 1 && d <= Self::MAX {
+            Some(Self(d as u8))
+        } else {
+            None
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self(8)
+    }
+}
+
+/// What [`LeastLoaded`] prepares: nothing while the weights are equal.
+#[derive(Debug)]
+pub struct LeastLoadedTable(Option<Alias>);
+
+impl LeastLoaded {
+    /// The least loaded of 8.
+    pub fn new() -> Self {
+        Self::of(Choices::default())
+    }
+
+    /// The least loaded of `choices`.
+    pub fn of(choices: Choices) -> Self {
+        Self { choices }
+    }
+
+    /// How many are compared.
+    pub fn choices(&self) -> Choices {
+        self.choices
+    }
+}
+
+impl Default for LeastLoaded {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A member's load and, to break ties evenly, a random number, in one that can be compared; then the order in which
+/// the member was met, to find it again.
+#[inline]
+fn key(load: usize, tie: u32, order: usize) -> u64 {
+    // 26 bits of load: a backend with more than 67 million requests in flight is full enough.
+    (load as u64).min((1 << 26) - 1) << 38 | u64::from(tie) << 6 | order as u64
+}
+
+/// The order within a key.
+const ORDER: u64 = (1 << 6) - 1;
+
+impl LeastLoaded {
+    /// Up to how many members all are looked at, at most 64. Two choices stay two, as their name says.
+    #[inline]
+    fn scanned(self) -> usize {
+        match self.choices.get() {
+            d @ ..=2 => d,
+            d => 2 * d,
+        }
+    }
+
+    /// `ALL`: every member is open, and need not be asked.
+    #[inline]
+    fn of_all<const ALL: bool, B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
+        let least = pick.with_random(|random| {
+            let mut bits = 0;
+            let mut least = u64::MAX;
+            for at in pick.iter() {
+                let order = at.index();
+                bits = if order % 2 == 0 { random.next() } else { bits >> 32 };
+                if ALL || pick.is_open(at) {
+                    least = least.min(key(pick.load(at), bits as u32, order));
+                }
+            }
+            least
+        });
+        (least != u64::MAX).then_some(At((least & ORDER) as u32))
+    }
+
+    /// Draws `d` members, at most `D`, without replacement: one from each of `d` equal stretches of the circle of
+    /// members, whose beginning is drawn as well, so that every member has the same chance and none is drawn twice.
+    #[inline]
+    fn of_drawn<const D: usize, const ALL: bool, B, M>(d: usize, pick: &Pick<'_, B, M>) -> Option<At> {
+        let len = pick.len() as u64;
+        let mut bits = [0u32; D];
+        let begin = pick.with_random(|random| {
+            for two in bits.chunks_mut(2) {
+                let number = random.next();
+                two[0] = number as u32;
+                if let Some(second) = two.get_mut(1) {
+                    *second = (number >> 32) as u32;
+                }
+            }
+            random.below(len)
+        });
+        // First all places, then all loads: the loads, each of which may miss the cache, then overlap.
+        let places: [u64; D] = from_fn(|order| {
+            let (from, to) = (len * order as u64 / d as u64, len * (order as u64 + 1) / d as u64);
+            // 32 bits each: off by at most the stretch's length in 2³². What is left of them breaks ties.
+            let product = u64::from(bits[order]) * (to - from);
+            bits[order] = product as u32;
+            let place = begin + from + (product >> 32);
+            place - len * u64::from(place >= len)
+        });
+        let mut least = u64::MAX;
+        for order in 0..d.min(D) {
+            let at = At(places[order] as u32);
+            if ALL || pick.is_open(at) {
+                least = least.min(key(pick.load(at), bits[order], order));
+            }
+        }
+        if least == u64::MAX {
+            return pick.any_open();
+        }
+        places.get((least & ORDER) as usize).map(|place| At(*place as u32))
+    }
+}
+
+/// The least loaded for their weights so far, and all that are as little loaded: one bit for each, by the order in
+/// which they were met.
+struct Least {
+    load: u64,
+    weight: u64,
+    ties: u64,
+}
+
+impl Least {
+    const NONE: Self = Self {
+        load: u64::MAX,
+        weight: 1,
+        ties: 0,
+    };
+
+    /// load ∕ weight against the least so far, without dividing.
+    #[inline]
+    fn meet(&mut self, order: usize, load: usize, weight: u32) {
+        let (load, weight, tie) = (load as u64, u64::from(weight), 1 << order);
+        let this = u128::from(load) * u128::from(self.weight);
+        let least = u128::from(self.load) * u128::from(weight);
+        if this < least {
+            *self = Self {
+                load,
+                weight,
+                ties: tie,
+            };
+        } else if this == least {
+            self.ties |= tie;
+        }
+    }
+}
+
+impl LeastLoaded {
+    /// Some members are closed.
+    #[inline(never)]
+    fn of_some<B, M>(self, few: bool, pick: &Pick<'_, B, M>) -> Option<At> {
+        if few {
+            Self::of_all::<false, B, M>(pick)
+        } else {
+            Self::of_drawn::<{ Choices::MAX }, false, B, M>(self.choices.get(), pick)
+        }
+    }
+
+    /// Some members weigh more than others.
+    #[inline(never)]
+    fn weighted<B, M>(self, few: bool, alias: &Alias, pick: &Pick<'_, B, M>) -> Option<At> {
+        if few {
+            Self::of_all_weighted(pick)
+        } else {
+            self.of_drawn_weighted(alias, pick)
+        }
+    }
+
+    fn of_all_weighted<B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
+        let mut least = Least::NONE;
+        for at in pick.iter().filter(|at| pick.is_open(*at)) {
+            least.meet(at.index(), pick.load(at), pick.weight(at));
+        }
+        let ties = || (0..64).filter(|order| least.ties >> order & 1 == 1).map(At);
+        let total: u64 = ties().map(|at| u64::from(pick.weight(at))).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut left = pick.below(total);
+        ties().find(|at| match left.checked_sub(u64::from(pick.weight(*at))) {
+            Some(rest) => {
+                left = rest;
+                false
+            }
+            None => true,
+        })
+    }
+
+    /// Draws by weight, and again what was drawn before, up to a bound: where few members have nearly all the weight
+    /// there may be fewer than d.
+    fn of_drawn_weighted<B, M>(self, alias: &Alias, pick: &Pick<'_, B, M>) -> Option<At> {
+        let d = self.choices.get();
+        let mut drawn = [At(u32::MAX); Choices::MAX];
+        let mut count = 0;
+        let mut least = Least::NONE;
+        for _ in 0..4 * d {
+            let at = alias.draw(pick);
+            if drawn[..count].contains(&at) {
+                continue;
+            }
+            drawn[count] = at;
+            if pick.is_open(at) {
+                least.meet(count, pick.load(at), pick.weight(at));
+            }
+            count += 1;
+            if count == d {
+                break;
+            }
+        }
+        if least.ties == 0 {
+            return pick.any_open();
+        }
+        // Of ties the first drawn: drawn by weight, that is a tie broken by weight.
+        drawn.get(least.ties.trailing_zeros() as usize).copied()
+    }
+}
+
+impl<B: Backend> Selector<B> for LeastLoaded {
+    type Memory = ();
+    type Table = LeastLoadedTable;
+
+    fn memory(&self, _: &B) {}
+
+    fn prepare(&self, members: &Members<'_, B, ()>) -> LeastLoadedTable {
+        LeastLoadedTable((!members.equal_weights()).then(|| Alias::new(members)))
+    }
+
+    #[inline]
+    fn select(&self, table: &LeastLoadedTable, pick: &Pick<'_, B, ()>) -> Option<At> {
+        let few = pick.len() <= self.scanned();
+        match &table.0 {
+            _ if pick.is_empty() => None,
+            None if few && pick.all_open() => Self::of_all::<true, B, ()>(pick),
+            // The usual numbers have code of their own.
+            None if !few && pick.all_open() => match self.choices.get() {
+                2 => Self::of_drawn::<2, true, B, ()>(2, pick),
+                8 => Self::of_drawn::<8, true, B, ()>(8, pick),
+                d => Self::of_drawn::<{ Choices::MAX }, true, B, ()>(d, pick),
+            },
+            None => self.of_some(few, pick),
+            Some(alias) => self.weighted(few, alias, pick),
+        }
+    }
+}

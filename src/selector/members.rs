@@ -1,0 +1,80 @@
+//! What a selector's table is made of.
+
+use std::fmt;
+
+use super::{
+    pick::{Memories, Part},
+    roster::{At, Roster},
+};
+use crate::member::Lives;
+
+/// The members that a snapshot's picks choose among, as [`prepare`](super::Selector::prepare) sees them: each has a
+/// weight of at least 1.
+pub struct Members<'a, B, M> {
+    roster: &'a Roster<B>,
+    backends: &'a [&'a B],
+    memories: Memories<'a, M>,
+}
+
+impl<'a, B, M> Members<'a, B, M> {
+    pub(crate) fn new(roster: &'a Roster<B>, backends: &'a [&'a B], lives: &'a Lives<M>) -> Self {
+        Self {
+            roster,
+            backends,
+            memories: Memories::Own(lives),
+        }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.roster.open() as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All members, in the order in which they joined the pool.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = At> + use<B, M> {
+        (0..self.roster.open()).map(At)
+    }
+
+    /// The member's backend.
+    pub fn backend(&self, at: At) -> &'a B {
+        self.backends[at.index()]
+    }
+
+    /// The member's weight.
+    pub fn weight(&self, at: At) -> u32 {
+        self.roster.weight(at)
+    }
+
+    /// Whether all weights are the same, so that a cheaper way serves.
+    pub fn equal_weights(&self) -> bool {
+        self.roster.equal_weights()
+    }
+
+    /// What the selector remembers of the member.
+    pub fn memory(&self, at: At) -> &'a M {
+        self.memories.get(at)
+    }
+
+    /// These members for an inner selector whose memory is a part of this one's.
+    pub fn within<N, R>(&self, part: impl Fn(&M) -> &N, inner: impl FnOnce(&Members<'_, B, N>) -> R) -> R {
+        inner(&Members {
+            roster: self.roster,
+            backends: self.backends,
+            memories: Memories::Within(&Part {
+                whole: self.memories,
+                part,
+            }),
+        })
+    }
+}
+
+impl<B, M> fmt::Debug for Members<'_, B, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,287 @@
+//! What a selector sees while it chooses.
+
+use std::{cell::Cell, fmt, time::Instant};
+
+use super::{
+    generator::Generator,
+    roster::{At, Roster},
+};
+use crate::{ask::Ask, clock::Clock, member::Lives};
+
+/// What all selectors of one pick share, however they are nested.
+pub(crate) struct View<'a, B> {
+    roster: &'a Roster<B>,
+    ask: &'a Ask,
+    clock: &'a Clock,
+    now: Cell<Option<Instant>>,
+    /// By value, and put back after the pick: a borrow would make nested picks' lifetimes invariant.
+    random: Cell<Generator>,
+    /// Nothing but an outer selector can have closed a member: no limits, nothing tried.
+    plain: bool,
+}
+
+impl<'a, B> View<'a, B> {
+    pub(crate) fn new(roster: &'a Roster<B>, ask: &'a Ask, clock: &'a Clock, random: Generator) -> Self {
+        Self {
+            roster,
+            ask,
+            clock,
+            now: Cell::new(None),
+            random: Cell::new(random),
+            plain: !roster.is_limited() && ask.tried().is_empty(),
+        }
+    }
+
+    /// When the pick was, if a selector asked, and where its random numbers go on.
+    #[inline]
+    pub(crate) fn end(self) -> (Option<Instant>, Generator) {
+        (self.now.get(), self.random.into_inner())
+    }
+
+    pub(crate) fn ask(&self) -> &'a Ask {
+        self.ask
+    }
+
+    /// Whether no member is left that was not tried: true of an empty roster.
+    pub(crate) fn all_tried(&self) -> bool {
+        let mut members = (0..self.roster.open()).map(|index| self.roster.member(At(index)));
+        members.all(|member| self.ask.tried().contains(&member))
+    }
+
+    /// Below its limit and not tried. Unlike [`Pick::is_open`] this holds for members without weight too.
+    pub(crate) fn admits(&self, at: At) -> bool {
+        self.plain
+            || (self.roster.admits(at, self.roster.load(at).saturating_add(1))
+                && !self.ask.tried().contains(&self.roster.member(at)))
+    }
+}
+
+/// What a selector sees while it chooses: the members, which of them are open, the ask, the time and randomness.
+///
+/// Positions come from [`at`](Pick::at), from [`iter`](Pick::iter) or from the table that
+/// [`prepare`](super::Selector::prepare) made of the same snapshot. A position of another snapshot may be out of
+/// range: then the methods that take one panic.
+pub struct Pick<'a, B, M> {
+    view: &'a View<'a, B>,
+    memories: Memories<'a, M>,
+    closed: Option<&'a Closed<'a>>,
+}
+
+/// Where the selector's memories are: with the members, or within an outer selector's.
+pub(crate) enum Memories<'a, M> {
+    Own(&'a Lives<M>),
+    Within(&'a dyn Recall<M>),
+}
+
+/// Finds an inner selector's memory within an outer one's.
+pub(crate) trait Recall<M> {
+    fn recall(&self, at: At) -> &M;
+}
+
+/// The `part` of each of some memories.
+pub(super) struct Part<'a, M, F> {
+    pub(super) whole: Memories<'a, M>,
+    pub(super) part: F,
+}
+
+impl<M, N, F: Fn(&M) -> &N> Recall<N> for Part<'_, M, F> {
+    fn recall(&self, at: At) -> &N {
+        (self.part)(self.whole.get(at))
+    }
+}
+
+impl<M> Clone for Memories<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Memories<'_, M> {}
+
+impl<'a, M> Memories<'a, M> {
+    pub(super) fn get(self, at: At) -> &'a M {
+        match self {
+            Self::Own(lives) => &lives[at.index()].account.memory,
+            Self::Within(recall) => recall.recall(at),
+        }
+    }
+}
+
+/// What the outer selectors closed, innermost first.
+struct Closed<'a> {
+    is_closed: &'a dyn Fn(At) -> bool,
+    outer: Option<&'a Closed<'a>>,
+}
+
+impl Closed<'_> {
+    fn closes(&self, at: At) -> bool {
+        (self.is_closed)(at) || self.outer.is_some_and(|outer| outer.closes(at))
+    }
+}
+
+impl<'a, B, M> Pick<'a, B, M> {
+    pub(crate) fn new(view: &'a View<'a, B>, lives: &'a Lives<M>) -> Self {
+        Self {
+            view,
+            memories: Memories::Own(lives),
+            closed: None,
+        }
+    }
+
+    /// How many members can be picked, those that are closed for the moment included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.view.roster.open() as usize
+    }
+
+    /// Whether there is no member to pick.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.view.roster.open() == 0
+    }
+
+    /// The member at an index below [`len`](Pick::len), in the order in which they joined the pool.
+    ///
+    /// # Panics
+    /// If the index is out of range.
+    #[inline]
+    pub fn at(&self, index: usize) -> At {
+        assert!(index < self.len(), "no member at {index}: there are {}", self.len());
+        At(index as u32)
+    }
+
+    /// All members, in the order in which they joined the pool.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = At> + use<B, M> {
+        (0..self.view.roster.open()).map(At)
+    }
+
+    /// Whether the member may be chosen: below its in-flight limit, not tried for this request, not closed by an
+    /// outer selector.
+    #[inline]
+    pub fn is_open(&self, at: At) -> bool {
+        at.0 < self.view.roster.open() && self.view.admits(at) && self.closed.is_none_or(|closed| !closed.closes(at))
+    }
+
+    /// Whether every member is open: the common case, in which nothing needs to be asked member by member.
+    #[inline]
+    pub fn all_open(&self) -> bool {
+        self.view.plain && self.closed.is_none()
+    }
+
+    /// Requests in flight at the member, from this process.
+    #[inline]
+    pub fn load(&self, at: At) -> usize {
+        self.view.roster.load(at)
+    }
+
+    /// The member's weight, at least 1.
+    #[inline]
+    pub fn weight(&self, at: At) -> u32 {
+        self.view.roster.weight(at)
+    }
+
+    /// What the selector remembers of the member.
+    #[inline]
+    pub fn memory(&self, at: At) -> &'a M {
+        self.memories.get(at)
+    }
+
+    /// What the request wants.
+    #[inline]
+    pub fn ask(&self) -> &'a Ask {
+        self.view.ask
+    }
+
+    /// The time of the pick. Only if this is called is the clock read, once, and the latency of the request measured.
+    pub fn now(&self) -> Instant {
+        self.view.now.get().unwrap_or_else(|| {
+            let now = self.view.clock.now();
+            self.view.now.set(Some(now));
+            now
+        })
+    }
+
+    /// 64 random bits.
+    #[inline]
+    pub fn random(&self) -> u64 {
+        self.with_random(Generator::next)
+    }
+
+    /// A random number below `bound`, which must not be 0.
+    #[inline]
+    pub fn below(&self, bound: u64) -> u64 {
+        self.with_random(|random| random.below(bound))
+    }
+
+    /// For many random numbers at once.
+    #[inline]
+    pub fn with_random<R>(&self, draw: impl FnOnce(&mut Generator) -> R) -> R {
+        // Copied out and back: meanwhile the generator lives in a register.
+        let mut random = self.view.random.get();
+        let drawn = draw(&mut random);
+        self.view.random.set(random);
+        drawn
+    }
+
+    /// The first open member at or after `from`, wrapping around; none if all are closed. For a selector whose own
+    /// way did not come to an open one. O(members).
+    #[cold]
+    pub fn next_open(&self, from: At) -> Option<At> {
+        let len = self.view.roster.open();
+        let from = from.0.min(len);
+        (from..len).chain(0..from).map(At).find(|at| self.is_open(*at))
+    }
+
+    /// A random one among the open members, by weight; none if all are closed. For a selector whose own way did not
+    /// come to an open one. O(members).
+    #[cold]
+    pub fn any_open(&self) -> Option<At> {
+        let open = || self.iter().filter(|at| self.is_open(*at));
+        // Two passes may see different loads: the walk below then ends early or late, at an open member all the same.
+        let total: u64 = open().map(|at| u64::from(self.weight(at))).sum();
+        let mut left = if total == 0 { 0 } else { self.below(total) };
+        let mut last = None;
+        for at in open() {
+            last = Some(at);
+            match left.checked_sub(u64::from(self.weight(at))) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+        last
+    }
+
+    /// This pick for an inner selector, with more members closed.
+    pub fn closing<R>(&self, is_closed: &dyn Fn(At) -> bool, inner: impl FnOnce(&Pick<'_, B, M>) -> R) -> R {
+        inner(&Pick {
+            view: self.view,
+            memories: self.memories,
+            closed: Some(&Closed {
+                is_closed,
+                outer: self.closed,
+            }),
+        })
+    }
+
+    /// This pick for an inner selector whose memory is a part of this one's.
+    pub fn within<N, R>(&self, part: impl Fn(&M) -> &N, inner: impl FnOnce(&Pick<'_, B, N>) -> R) -> R {
+        inner(&Pick {
+            view: self.view,
+            memories: Memories::Within(&Part {
+                whole: self.memories,
+                part,
+            }),
+            closed: self.closed,
+        })
+    }
+}
+
+impl<B, M> fmt::Debug for Pick<'_, B, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pick")
+            .field("len", &self.len())
+            .field("ask", self.view.ask)
+            .finish()
+    }
+}

@@ -1,0 +1,152 @@
+//! The members of one snapshot, laid out for picking.
+
+use std::sync::Weak;
+
+use crate::member::{MemberId, Token};
+
+/// Where a member stands in one snapshot. Only a view makes one, and wrappers pass it on unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct At(pub(super) u32);
+
+impl At {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Column by column, so that reading the loads of many touches nothing else. The open members come first.
+pub(crate) struct Roster<B> {
+    tokens: Box<[Weak<Token<B>>]>,
+    members: Box<[MemberId]>,
+    weights: Weights,
+    limits: Option<Box<[u32]>>,
+    earlier: Box<[(u32, Weak<Token<B>>)]>,
+    open: u32,
+}
+
+/// The weights of the open members.
+enum Weights {
+    Equal(u32),
+    Each(Box<[u32]>),
+}
+
+/// A row of a [`Roster`] in the making.
+pub(crate) struct Row<'a, B> {
+    pub(crate) token: Weak<Token<B>>,
+    pub(crate) member: MemberId,
+    pub(crate) weight: u32,
+    pub(crate) limit: Option<u32>,
+    /// Incarnations replaced under the same id that still have leases.
+    pub(crate) earlier: &'a [Weak<Token<B>>],
+}
+
+impl<B> Roster<B> {
+    /// `rows`: first the `open` ones, then the rest.
+    pub(crate) fn new<'a>(rows: impl ExactSizeIterator<Item = Row<'a, B>>, open: usize) -> Self
+    where
+        B: 'a,
+    {
+        let total = rows.len();
+        let mut tokens = Vec::with_capacity(total);
+        let mut members = Vec::with_capacity(total);
+        let mut weights = Vec::with_capacity(open);
+        let mut limits = Vec::with_capacity(total);
+        let mut limited = false;
+        let mut earlier = Vec::new();
+        for (index, row) in rows.enumerate() {
+            tokens.push(row.token);
+            members.push(row.member);
+            if index < open {
+                weights.push(row.weight);
+            }
+            limited |= row.limit.is_some();
+            limits.push(row.limit.unwrap_or(u32::MAX));
+            earlier.extend(row.earlier.iter().map(|token| (index as u32, token.clone())));
+        }
+        let first = weights.first().copied().unwrap_or(1);
+        let equal = weights.iter().all(|weight| *weight == first);
+        Self {
+            tokens: tokens.into(),
+            members: members.into(),
+            weights: if equal {
+                Weights::Equal(first)
+            } else {
+                Weights::Each(weights.into())
+            },
+            limits: limited.then(|| limits.into()),
+            earlier: earlier.into(),
+            open: open as u32,
+        }
+    }
+
+    /// How many members there are, open or not.
+    pub(crate) fn total(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub(crate) fn token(&self, at: At) -> &Weak<Token<B>> {
+        &self.tokens[at.index()]
+    }
+
+    pub(super) fn member(&self, at: At) -> MemberId {
+        self.members[at.index()]
+    }
+
+    /// The position of any member, open or not: for homes.
+    pub(crate) fn at(&self, index: usize) -> At {
+        debug_assert!(index < self.total());
+        At(index as u32)
+    }
+
+    #[inline]
+    pub(crate) fn open(&self) -> u32 {
+        self.open
+    }
+
+    #[inline]
+    pub(super) fn equal_weights(&self) -> bool {
+        matches!(self.weights, Weights::Equal(_))
+    }
+
+    #[inline]
+    pub(super) fn weight(&self, at: At) -> u32 {
+        match &self.weights {
+            Weights::Equal(weight) => *weight,
+            Weights::Each(weights) => weights[at.index()],
+        }
+    }
+
+    /// Requests in flight: the token's strong count less the registry's own.
+    #[inline]
+    pub(crate) fn load(&self, at: At) -> usize {
+        let load = self.tokens[at.index()].strong_count().saturating_sub(1);
+        if self.earlier.is_empty() {
+            load
+        } else {
+            load + self.load_of_earlier(at)
+        }
+    }
+
+    #[cold]
+    fn load_of_earlier(&self, at: At) -> usize {
+        let from = self.earlier.partition_point(|(index, _)| *index < at.0);
+        self.earlier[from..]
+            .iter()
+            .take_while(|(index, _)| *index == at.0)
+            .map(|(_, token)| token.strong_count())
+            .sum()
+    }
+
+    /// Whether any member has an in-flight limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits.is_some()
+    }
+
+    /// Whether `load` requests may be in flight at a member.
+    pub(crate) fn admits(&self, at: At, load: usize) -> bool {
+        self.limits
+            .as_ref()
+            .is_none_or(|limits| load <= limits[at.index()] as usize)
+    }
+}

@@ -1,0 +1,256 @@
+//! Round robin, weighted and smooth.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{Members, Pick, Selector, roster::At};
+use crate::{backend::Backend, sync::Line};
+
+/// Each request goes to the next member in turn. O(1), one atomic operation.
+///
+/// All clones of a pool share one position, which survives changes of the members. With weights the turn is nginx's
+/// smooth order (weights 5, 1, 1: a a b a c a a; documented in `ngx_http_upstream_round_robin`'s commit 52327e0627f4)
+/// while the sum of the weights over their greatest common divisor is at most 65,536. Above, the members' shares
+/// are still exact over a cycle of that sum, in an order spread by the golden ratio: after any number of picks a
+/// member is off its share by O(log sum) (the sequence's discrepancy: Niederreiter, "Random Number Generation and
+/// Quasi-Monte Carlo Methods", 1992, §3.1).
+#[derive(Debug, Default)]
+pub struct RoundRobin {
+    turn: Line<AtomicU64>,
+}
+
+/// The longest smooth order that is written out, in picks.
+const LONGEST: u64 = 65_536;
+
+/// How many turns are taken before an open member is looked for one by one. Taking turns keeps the shares of those
+/// that are open even; looking would give a closed member's to its neighbour.
+const TURNS: usize = 64;
+
+/// What [`RoundRobin`] prepares.
+#[derive(Debug)]
+pub struct RoundRobinTable(Order);
+
+#[derive(Debug)]
+enum Order {
+    /// In the order of the members.
+    Plain,
+    Smooth(Box<[At]>),
+    Spread(Spread),
+}
+
+impl RoundRobin {
+    /// Round robin, from the first member on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<B: Backend> Selector<B> for RoundRobin {
+    type Memory = ();
+    type Table = RoundRobinTable;
+
+    fn memory(&self, _: &B) {}
+
+    fn prepare(&self, members: &Members<'_, B, ()>) -> RoundRobinTable {
+        if members.equal_weights() {
+            return RoundRobinTable(Order::Plain);
+        }
+        let weights: Vec<u32> = members.iter().map(|at| members.weight(at)).collect();
+        let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight));
+        let total = weights.iter().map(|weight| u64::from(weight / divisor)).sum();
+        RoundRobinTable(if total <= LONGEST {
+            Order::Smooth(smooth(&weights, divisor, total))
+        } else {
+            Order::Spread(Spread::new(&weights, divisor, total))
+        })
+    }
+
+    #[inline]
+    fn select(&self, table: &RoundRobinTable, pick: &Pick<'_, B, ()>) -> Option<At> {
+        let len = pick.len() as u64;
+        if len == 0 {
+            return None;
+        }
+        let next = || {
+            let turn = self.turn.0.fetch_add(1, Relaxed);
+            match &table.0 {
+                Order::Plain => At((turn % len) as u32),
+                Order::Smooth(order) => order[(turn % order.len() as u64) as usize],
+                Order::Spread(spread) => spread.at(turn),
+            }
+        };
+        if pick.all_open() {
+            return Some(next());
+        }
+        let first = next();
+        if pick.is_open(first) {
+            return Some(first);
+        }
+        (1..TURNS)
+            .map(|_| next())
+            .find(|at| pick.is_open(*at))
+            .or_else(|| pick.next_open(first))
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// One cycle of nginx's smooth weighted order: each turn everybody gains its weight, the richest (of equals the
+/// first) is taken and pays the total.
+///
+/// Members of one weight take turns among themselves in their own order, so that only the next of each weight needs
+/// to be compared: O(total × distinct weights), not O(total × members).
+fn smooth(weights: &[u32], divisor: u32, total: u64) -> Box<[At]> {
+    struct Class {
+        weight: i64,
+        members: Vec<u32>,
+        /// How many turns the class has taken: its next member, and how often that was taken before.
+        taken: usize,
+    }
+    let mut classes: BTreeMap<u32, Class> = BTreeMap::new();
+    for (index, weight) in weights.iter().enumerate() {
+        classes
+            .entry(*weight)
+            .or_insert_with(|| Class {
+                weight: i64::from(weight / divisor),
+                members: Vec::new(),
+                taken: 0,
+            })
+            .members
+            .push(index as u32);
+    }
+    let mut classes: Vec<Class> = classes.into_values().collect();
+    let total = total as i64;
+    (1..=total)
+        .filter_map(|turn| {
+            let (class, next) = classes
+                .iter_mut()
+                .map(|class| {
+                    let paid = (class.taken / class.members.len()) as i64;
+                    let next = class.members[class.taken % class.members.len()];
+                    (turn * class.weight - paid * total, std::cmp::Reverse(next), class)
+                })
+                .max_by_key(|(wealth, next, _)| (*wealth, *next))
+                .map(|(_, next, class)| (class, next.0))?;
+            class.taken += 1;
+            Some(At(next))
+        })
+        .collect()
+}
+
+/// Exact shares for any weights, without writing the order out: turn t of a cycle of `total` falls on the place
+/// t × step mod total, and a step coprime to the total falls on each place once.
+#[derive(Debug)]
+struct Spread {
+    /// Where each member's places end.
+    ends: Box<[u64]>,
+    /// For each of as many equal parts of the cycle: the first member with a place in it.
+    guide: Box<[u32]>,
+    step: u64,
+}
+
+impl Spread {
+    fn new(weights: &[u32], divisor: u32, total: u64) -> Self {
+        let ends: Box<[u64]> = weights
+            .iter()
+            .scan(0, |end, weight| {
+                *end += u64::from(weight / divisor);
+                Some(*end)
+            })
+            .collect();
+        let parts = weights.len() as u128;
+        let guide = (0..parts)
+            .map(|part| {
+                let place = (part * u128::from(total)).div_ceil(parts) as u64;
+                ends.partition_point(|end| *end <= place) as u32
+            })
+            .collect();
+        // total / φ, in whole numbers: (√5 − 1) ∕ 2 ≈ 0x9e3779b97f4a7c15 ∕ 2⁶⁴.
+        let mut step = ((u128::from(total) * 0x9e37_79b9_7f4a_7c15) >> 64) as u64;
+        let coprime = |step: u64| {
+            let (mut a, mut b) = (total, step);
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            a == 1
+        };
+        while !coprime(step) {
+            step += 1;
+        }
+        Self { ends, guide, step }
+    }
+
+    fn at(&self, turn: u64) -> At {
+        let total = u128::from(self.ends.last().copied().unwrap_or(1));
+        let place = (u128::from(turn) * u128::from(self.step) % total) as u64;
+        let part = (u128::from(place) * self.guide.len() as u128 / total) as usize;
+        let from = self.guide[part] as usize;
+        // The guide names the first member whose places reach the part's first whole place; `place` is at or after it.
+        let skip = self.ends[from..].iter().take_while(|end| **end <= place).count();
+        At((from + skip) as u32)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn naive(weights: &[u32]) -> Vec<u32> {
+        let total: i64 = weights.iter().map(|weight| i64::from(*weight)).sum();
+        let mut current = vec![0i64; weights.len()];
+        (0..total)
+            .map(|_| {
+                let mut best = 0;
+                for (index, weight) in weights.iter().enumerate() {
+                    current[index] += i64::from(*weight);
+                    if current[index] > current[best] {
+                        best = index;
+                    }
+                }
+                current[best] -= total;
+                best as u32
+            })
+            .collect()
+    }
+
+    #[test]
+    fn smooth_order_is_nginx_s() {
+        let order = |weights: &[u32]| -> Vec<u32> {
+            let total = weights.iter().map(|weight| u64::from(*weight)).sum();
+            smooth(weights, 1, total).iter().map(|at| at.0).collect()
+        };
+        assert_eq!(order(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        let mut seed = 7u64;
+        for _ in 0..200 {
+            let weights: Vec<u32> = (0..1 + seed as usize % 12)
+                .map(|_| {
+                    seed = seed
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    1 + (seed >> 33) as u32 % 9
+                })
+                .collect();
+            assert_eq!(order(&weights), naive(&weights), "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn spread_is_exact_over_a_cycle_and_never_far_off() {
+        let weights = [70_001, 1, 30_000, 2, 7_919];
+        let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+        let spread = Spread::new(&weights, 1, total);
+        let mut taken = [0u64; 5];
+        for turn in 0..total {
+            taken[spread.at(turn).index()] += 1;
+            for (taken, weight) in taken.iter().zip(weights) {
+                let due = (turn + 1) as f64 * f64::from(weight) / total as f64;
+                assert!((*taken as f64 - due).abs() <= (total as f64).log2(), "at turn {turn}");
+            }
+        }
+        assert_eq!(taken, weights.map(u64::from));
+    }
+}
