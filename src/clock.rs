@@ -20,7 +20,8 @@ pub trait Timer: Send + Sync + 'static {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// When something was, in nanoseconds since its pool was made: 62 bits of them, 146 years. 0 is never.
+/// When something was: one more than the nanoseconds since its pool was made, of which 62 bits are 146 years. 0 is
+/// never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp(pub(crate) u64);
 
@@ -28,12 +29,12 @@ impl Stamp {
     #[inline]
     pub(crate) fn since(epoch: Instant, now: Option<Instant>) -> Self {
         let nanos = |now: Instant| now.saturating_duration_since(epoch).as_nanos() as u64;
-        // A pick at the very beginning is told from none by a nanosecond.
-        Self(now.map_or(0, |now| nanos(now).clamp(1, u64::MAX >> 2)))
+        Self(now.map_or(0, |now| nanos(now) + 1))
     }
 
     pub(crate) fn at(self, epoch: Instant) -> Option<Instant> {
-        (self.0 > 0).then(|| epoch + Duration::from_nanos(self.0))
+        let nanos = self.0.checked_sub(1)?;
+        Some(epoch + Duration::from_nanos(nanos))
     }
 }
 

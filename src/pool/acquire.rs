@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -24,6 +24,8 @@ pub struct Acquire<B: Backend, S: Selector<B>> {
 
 struct Waiting {
     ticket: Ticket,
+    /// Why it waits.
+    refusal: Refusal,
     sleep: Sleep,
 }
 
@@ -68,7 +70,7 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
             }));
         };
         let sleep = core.clock.sleep_until(core.clock.now() + patience);
-        self.waiting = Some(Waiting { ticket, sleep });
+        self.waiting = Some(Waiting { ticket, refusal, sleep });
         if is_first { self.look(ticket) } else { Poll::Pending }
     }
 
@@ -115,13 +117,16 @@ impl<B: Backend, S: Selector<B>> Future for Acquire<B, S> {
             this.leave();
             return looked;
         }
-        let out_of_time =
-            (this.waiting.as_mut()).is_some_and(|waiting| Pin::new(&mut waiting.sleep).poll(cx).is_ready());
-        if !out_of_time {
+        let Some(waiting) = &mut this.waiting else {
             return Poll::Pending;
-        }
+        };
+        ready!(Pin::new(&mut waiting.sleep).poll(cx));
+        let refusal = waiting.refusal;
         this.leave();
-        Poll::Ready(Err(Error::overloaded("no member came free in time")))
+        Poll::Ready(Err(match refusal {
+            Refusal::Silent => refusal.into(),
+            _ => Error::overloaded("every member is at its in-flight limit, and none came free in time"),
+        }))
     }
 }
 

@@ -153,8 +153,9 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             let at = choose(&self.snapshot, &core.selector, &view)?;
             let (started, random) = view.end();
             self.random = random;
-            // None if the member left, or was replaced, after this snapshot: then there is a newer one.
             let Some(token) = roster.token(at).upgrade() else {
+                // The member left, or was replaced, after this snapshot: there is a newer one.
+                self.snapshot = self.shared.current();
                 continue;
             };
             let lease = Lease::new(token, Stamp::since(core.epoch, started));

@@ -59,7 +59,8 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
 
 /// What all handles of a pool, its driver excepted, share and keep alive.
 pub(crate) struct Shared<B: Backend, S: Selector<B>> {
-    /// Of the snapshot in `current`: read by every pick, written by a publish alone.
+    /// Of the snapshot in `current`: read by every pick, written by a publish alone. A hint that the lock is worth
+    /// taking; what it guards is ordered by the lock.
     version: Line<AtomicU64>,
     current: Mutex<Arc<Snapshot<B, S>>>,
     /// What a driver that is no more left behind, so that the last set serves on.
@@ -98,7 +99,7 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
     /// The version of the newest snapshot: newer than one's own means that [`current`](Shared::current) is.
     #[inline]
     pub(super) fn version(&self) -> u64 {
-        self.version.0.load(Ordering::Acquire)
+        self.version.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn current(&self) -> Arc<Snapshot<B, S>> {
@@ -111,7 +112,7 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
         let next = Arc::new(next);
         let mut current = self.current.lock();
         let last = std::mem::replace(&mut *current, next);
-        self.version.0.store(version, Ordering::Release);
+        self.version.0.store(version, Ordering::Relaxed);
         drop(current);
         // Whoever waits may find a place among the new.
         self.core.gate.call();

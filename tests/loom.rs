@@ -1,0 +1,131 @@
+//! Every interleaving of what threads do to a pool at once: publish and pick, release and wait, call and cancel.
+//!
+//! loom does not see into `Arc`'s counts: limits under racing picks are `pool_model.rs`'s to hold.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release --no-default-features --test loom`.
+#![cfg(loom)]
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use equipoise::{Admission, Ask, Driver, Endpoint, LeastLoaded, ManualClock, Pool};
+use loom::{future::block_on, thread};
+
+type Members = Pool<Endpoint<()>>;
+
+fn pool(ids: &[&str], limit: Option<u32>) -> (Members, Driver<Endpoint<()>, LeastLoaded>) {
+    let backends = ids.iter().map(|id| Endpoint::new(*id, ()));
+    let builder = Pool::builder_on(ManualClock::new().clock()).backends(backends).seed(1);
+    match limit {
+        None => builder,
+        Some(limit) => builder.in_flight_limit(limit).admission(Admission::Queue {
+            capacity: 8,
+            // The clock stands still: who is not woken waits for ever, which loom reports as a deadlock.
+            deadline: Duration::from_secs(1),
+        }),
+    }
+    .build()
+}
+
+fn run(driver: &mut Driver<Endpoint<()>, LeastLoaded>) {
+    let polled = std::pin::Pin::new(driver).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+}
+
+#[test]
+fn a_removed_member_is_not_picked_after_the_publish() {
+    loom::model(|| {
+        let (pool, mut driver) = pool(&["a", "b"], None);
+        let mut picker = pool.clone();
+        let handle = pool.handle();
+        let publisher = thread::spawn(move || {
+            let removed = handle.remove("a");
+            run(&mut driver);
+            assert!(block_on(removed).unwrap());
+            driver
+        });
+        // Before, during or after: always a member, and never half of a change.
+        let lease = picker.pick(&Ask::new()).unwrap();
+        let during = lease.backend_id().to_owned();
+        assert!(during == "a" || during == "b");
+        drop(lease);
+        let _driver = publisher.join().unwrap();
+        assert_eq!(picker.pick(&Ask::new()).unwrap().backend_id(), "b");
+    });
+}
+
+#[test]
+fn a_release_wakes_who_waits() {
+    loom::model(|| {
+        let (pool, _driver) = pool(&["a"], Some(1));
+        let lease = pool.clone().pick(&Ask::new()).unwrap();
+        let waiter = thread::spawn(move || {
+            let lease = block_on(pool.acquire(Ask::new())).unwrap();
+            drop(lease);
+            pool
+        });
+        drop(lease);
+        let pool = waiter.join().unwrap();
+        assert_eq!(pool.members()[0].in_flight, 0);
+    });
+}
+
+#[test]
+fn two_releases_wake_two_who_wait() {
+    let mut model = loom::model::Builder::new();
+    // All schedules with up to two preemptions: without a bound this one takes hours.
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let (pool, _driver) = pool(&["a"], Some(2));
+        let leases = [(); 2].map(|()| pool.clone().pick(&Ask::new()).unwrap());
+        let waiters = [(); 2].map(|()| {
+            let pool = pool.clone();
+            thread::spawn(move || block_on(pool.acquire(Ask::new())).map(|lease| lease.backend_id().to_owned()))
+        });
+        leases.into_iter().for_each(drop);
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap().unwrap(), "a");
+        }
+    });
+}
+
+#[test]
+fn who_is_called_and_leaves_calls_the_next() {
+    loom::model(|| {
+        let (pool, _driver) = pool(&["a"], Some(1));
+        let lease = pool.clone().pick(&Ask::new()).unwrap();
+        // The first in the queue gives up, perhaps after it was called.
+        let mut first = pool.acquire(Ask::new());
+        assert!(poll_once(&mut first).is_pending());
+        let mut second = pool.acquire(Ask::new());
+        assert!(poll_once(&mut second).is_pending());
+        let releaser = thread::spawn(move || drop(lease));
+        drop(first);
+        assert_eq!(block_on(second).unwrap().backend_id(), "a");
+        releaser.join().unwrap();
+    });
+}
+
+#[test]
+fn a_new_member_wakes_who_waits() {
+    loom::model(|| {
+        let (pool, mut driver) = pool(&["a"], Some(1));
+        let _lease = pool.clone().pick(&Ask::new()).unwrap();
+        let handle = pool.handle();
+        let publisher = thread::spawn(move || {
+            let _ = handle.insert(Endpoint::new("b", ()));
+            run(&mut driver);
+            driver
+        });
+        assert_eq!(block_on(pool.acquire(Ask::new())).unwrap().backend_id(), "b");
+        let _driver = publisher.join().unwrap();
+    });
+}
+
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}

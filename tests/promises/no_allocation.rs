@@ -1,0 +1,99 @@
+//! From ready to the response, nothing is allocated.
+
+use std::{
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+
+use allocation_counter::measure;
+use equipoise::{
+    Ask, Assigned, BalanceLayer, BoxError, Dispatch, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector,
+    Strategy, selector::Choices,
+};
+use futures_util::future::poll_fn;
+use tower::{Layer, Service};
+
+use super::*;
+
+#[derive(Clone)]
+struct Bare;
+
+impl Service<Assigned<u32, Plain>> for Bare {
+    type Response = u32;
+    type Error = BoxError;
+    type Future = Ready<Result<u32, BoxError>>;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, call: Assigned<u32, Plain>) -> Self::Future {
+        ready(Ok(call.request))
+    }
+}
+
+fn allocates_nothing<S: Selector<Plain>>(name: &str, make: impl Fn() -> S) {
+    for (members, weighted, limit) in [
+        (3, false, None),
+        (3, true, Some(9)),
+        (100, false, Some(9)),
+        (100, true, None),
+    ] {
+        let weight = |index: u32| if weighted { 1 + index % 5 } else { 1 };
+        let backends = (0..members).map(|index| endpoint(&index.to_string()).with_weight(weight(index)));
+        let clock = equipoise::ManualClock::new().clock();
+        let builder = Pool::builder_on(clock).backends(backends).selector(make());
+        let (mut pool, _driver) = match limit {
+            Some(limit) => builder.in_flight_limit(limit).build(),
+            None => builder.build(),
+        };
+        let mut balanced = BalanceLayer::new(pool.clone()).layer(Bare);
+        let ask = Ask::new().with_key(7);
+        let what = format!("{name}, {members} members, weighted: {weighted}, limit: {limit:?}");
+        let calls = measure(|| {
+            for request in 0..100 {
+                let called = async {
+                    poll_fn(|cx| Service::<u32>::poll_ready(&mut balanced, cx)).await?;
+                    balanced.call(request).await
+                };
+                assert_eq!(called.now_or_never().unwrap().unwrap(), request);
+            }
+        });
+        assert_eq!(calls.count_total, 0, "calls: {what}");
+        let dispatches = measure(|| {
+            let answer = balanced.dispatch(&ask, 1).now_or_never().unwrap();
+            assert_eq!(answer.lease.unwrap().erase_twice(), 1);
+        });
+        assert_eq!(dispatches.count_total, 0, "dispatches: {what}");
+        let picks = measure(|| pool.pick(&ask).unwrap().settle(Outcome::Failure));
+        assert_eq!(picks.count_total, 0, "picks: {what}");
+    }
+}
+
+/// What a failover does with a lease: reads the id and keeps the member.
+trait EraseTwice {
+    fn erase_twice(self) -> usize;
+}
+
+impl EraseTwice for equipoise::Lease {
+    fn erase_twice(self) -> usize {
+        let _ = self.member();
+        usize::from(!self.backend_id().is_empty())
+    }
+}
+
+#[test]
+fn no_selector_allocates_from_ready_to_the_response() {
+    allocates_nothing("random", Random::new);
+    allocates_nothing("round robin", RoundRobin::new);
+    for d in [1, 2, 3, 8, Choices::MAX] {
+        allocates_nothing("least loaded", || LeastLoaded::of(Choices::new(d).unwrap()));
+    }
+    for strategy in Strategy::all() {
+        allocates_nothing(strategy.name(), || strategy.selector());
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = measure(|| drop(std::hint::black_box(Box::new(1))));
+    assert_eq!(counted.count_total, 1);
+}

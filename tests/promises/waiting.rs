@@ -1,0 +1,193 @@
+//! Nobody to pick, everybody full: at once or bounded, first come first served, and nothing hangs for ever.
+
+use std::time::Duration;
+
+use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Lease, LeastLoaded, ManualClock, Pool, Token};
+use tower::discover::Change;
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(3);
+
+fn queued(capacity: usize) -> (ManualClock, Pool<Plain>, Driver<Plain, LeastLoaded>) {
+    let clock = ManualClock::new();
+    let builder = Pool::builder_on(clock.clock())
+        .backends(endpoints(&["a"]))
+        .in_flight_limit(1);
+    let deadline = DEADLINE;
+    let (pool, driver) = builder.admission(Admission::Queue { capacity, deadline }).build();
+    (clock, pool, driver)
+}
+
+fn served(acquire: &mut Acquire<Plain, LeastLoaded>) -> Option<Lease<Token<Plain>>> {
+    match poll_once(acquire) {
+        Poll::Ready(lease) => Some(lease.unwrap()),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn full_members_shed_at_once() {
+    let (mut pool, _driver) = builder(&["a", "b"]).in_flight_limit(2).build();
+    let leases: Vec<_> = (0..4).map(|_| pool.pick(&Ask::new()).unwrap()).collect();
+    let error = pool.pick(&Ask::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.is_retryable());
+    assert!(matches!(poll_once(&mut pool.acquire(Ask::new())), Poll::Ready(Err(_))));
+    drop(leases);
+    assert!(pool.pick(&Ask::new()).is_ok());
+}
+
+#[test]
+fn limits_may_differ_by_backend() {
+    let clock = ManualClock::new().clock();
+    let builder = Pool::builder_on(clock)
+        .backend(endpoint("a").with_weight(3))
+        .backend(endpoint("b"));
+    let limit = |backend: &Plain| Some(equipoise::Backend::weight(backend));
+    let (mut pool, _driver) = builder.in_flight_limit_by(limit).build();
+    let leases: Vec<_> = (0..4).map(|_| pool.pick(&Ask::new()).unwrap()).collect();
+    assert!(pool.pick(&Ask::new()).is_err());
+    let members = pool.members();
+    assert_eq!((members[0].in_flight, members[1].in_flight), (3, 1));
+    drop(leases);
+}
+
+#[test]
+fn the_queue_is_first_come_first_served() {
+    let (_clock, mut pool, _driver) = queued(8);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let mut waiting: Vec<_> = (0..3).map(|_| pool.acquire(Ask::new())).collect();
+    assert!(waiting.iter_mut().all(|acquire| served(acquire).is_none()));
+    drop(lease);
+    // Neither who comes now nor who is polled first gets in before the first in the queue.
+    assert_eq!(pool.pick(&Ask::new()).unwrap_err().kind(), ErrorKind::Overloaded);
+    assert!(served(&mut waiting[2]).is_none());
+    assert!(served(&mut waiting[1]).is_none());
+    let first = served(&mut waiting[0]).unwrap();
+    assert!(served(&mut waiting[1]).is_none());
+    drop(first);
+    let second = served(&mut waiting[1]).unwrap();
+    drop(second);
+    assert!(served(&mut waiting[2]).is_some());
+    assert!(pool.pick(&Ask::new()).is_ok());
+}
+
+#[test]
+fn the_queue_has_a_capacity_and_a_deadline() {
+    let (clock, mut pool, _driver) = queued(1);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let (mut waits, mut turned_away) = (pool.acquire(Ask::new()), pool.acquire(Ask::new()));
+    assert!(served(&mut waits).is_none());
+    let Poll::Ready(Err(error)) = poll_once(&mut turned_away) else {
+        panic!("let in")
+    };
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    clock.advance(DEADLINE - Duration::from_nanos(1));
+    assert!(served(&mut waits).is_none());
+    clock.advance(Duration::from_nanos(1));
+    let Poll::Ready(Err(error)) = poll_once(&mut waits) else {
+        panic!("past the deadline")
+    };
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    drop(lease);
+    assert!(pool.pick(&Ask::new()).is_ok(), "who has gone is not waited for");
+}
+
+#[test]
+fn who_gives_up_lets_the_next_one_in() {
+    let (_clock, mut pool, _driver) = queued(8);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let (mut first, mut second) = (pool.acquire(Ask::new()), pool.acquire(Ask::new()));
+    assert!(served(&mut first).is_none() && served(&mut second).is_none());
+    drop(lease);
+    drop(first);
+    assert!(served(&mut second).is_some());
+}
+
+#[test]
+fn who_cannot_use_a_place_lets_one_behind_have_it() {
+    let admission = Admission::Queue {
+        capacity: 8,
+        deadline: DEADLINE,
+    };
+    let (mut pool, _driver) = builder(&["a", "b"]).in_flight_limit(1).admission(admission).build();
+    let mut leases = [pool.pick(&Ask::new()).unwrap(), pool.pick(&Ask::new()).unwrap()].map(Some);
+    let mut picky = pool.acquire(Ask::new().with_tried(leases[0].as_ref().unwrap().member()));
+    let mut easy = pool.acquire(Ask::new());
+    assert!(served(&mut picky).is_none() && served(&mut easy).is_none());
+    leases[0] = None;
+    assert!(served(&mut picky).is_none());
+    let place = served(&mut easy).unwrap();
+    leases[1] = None;
+    assert_ne!(served(&mut picky).unwrap().member(), place.member());
+}
+
+#[test]
+fn who_has_tried_all_is_turned_away_at_once() {
+    let (_clock, mut pool, _driver) = queued(8);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let mut picky = pool.acquire(Ask::new().with_tried(lease.member()));
+    assert!(matches!(poll_once(&mut picky), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable));
+}
+
+#[test]
+fn a_new_member_serves_those_who_wait() {
+    let (_clock, mut pool, mut driver) = queued(8);
+    let _lease = pool.pick(&Ask::new()).unwrap();
+    let mut waits = pool.acquire(Ask::new());
+    assert!(served(&mut waits).is_none());
+    let _ = pool.handle().insert(endpoint("b"));
+    run(&mut driver);
+    assert_eq!(served(&mut waits).unwrap().backend_id(), "b");
+}
+
+/// A discovery that has nothing to say yet.
+fn silent() -> impl tokio_stream::Stream<Item = Result<Change<u32, Plain>, std::convert::Infallible>> + Send {
+    tokio_stream::pending()
+}
+
+#[test]
+fn before_discovery_has_spoken_a_request_waits_no_longer_than_its_patience() {
+    let clock = ManualClock::new();
+    let builder = Pool::builder_on(clock.clock()).discover(silent()).patience(DEADLINE);
+    let (mut pool, mut driver) = builder.build();
+    run(&mut driver);
+    assert_eq!(
+        pool.pick(&Ask::new()).unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "a pick does not wait"
+    );
+    let mut waits = pool.acquire(Ask::new());
+    assert!(served(&mut waits).is_none());
+    clock.advance(DEADLINE);
+    let Poll::Ready(Err(error)) = poll_once(&mut waits) else {
+        panic!("past its patience")
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn once_discovery_has_spoken_nobody_waits_for_members() {
+    let spoken = tokio_stream::iter([Ok::<_, std::convert::Infallible>(Change::Remove(1))]);
+    let (pool, mut driver) = Pool::builder_on(ManualClock::new().clock()).discover(spoken).build();
+    let mut waits = pool.acquire(Ask::new());
+    assert!(served(&mut waits).is_none());
+    run(&mut driver);
+    assert!(matches!(poll_once(&mut waits), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable));
+    assert!(matches!(poll_once(&mut pool.acquire(Ask::new())), Poll::Ready(Err(_))));
+}
+
+#[test]
+fn closing_turns_away_those_who_wait() {
+    let (_clock, mut pool, mut driver) = queued(8);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let mut waiting: Vec<_> = (0..3).map(|_| pool.acquire(Ask::new())).collect();
+    assert!(waiting.iter_mut().all(|acquire| served(acquire).is_none()));
+    drop(pool.close());
+    run(&mut driver);
+    for waits in &mut waiting {
+        assert!(matches!(poll_once(waits), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable));
+    }
+    drop(lease);
+}
