@@ -1,7 +1,20 @@
 //! HTTP: requests sent to the chosen backend's origin, leases that live in response bodies.
 //!
 //! [`BalanceLayer::http`] is the ready pair for any client that takes an `http::Request` with an absolute URI, such as
-//! hyper-util's or reqwest's.
+//! hyper-util's. reqwest has request and response types of its own, which tower translates:
+//!
+//! ```
+//! use equipoise::{BalanceLayer, BoxError, Pool, http::HttpEndpoint};
+//! use tower::{Service, ServiceBuilder};
+//!
+//! # fn client(pool: Pool<HttpEndpoint>) -> impl Service<http::Request<reqwest::Body>> {
+//! ServiceBuilder::new()
+//!     .layer(BalanceLayer::http(pool))
+//!     .map_response(http::Response::<reqwest::Body>::from)
+//!     .filter(|request: http::Request<reqwest::Body>| reqwest::Request::try_from(request))
+//!     .service(reqwest::Client::new())
+//! # }
+//! ```
 
 mod body;
 mod origin;
