@@ -23,7 +23,7 @@ pub trait Timer: Send + Sync + 'static {
 /// When something was: one more than the nanoseconds since its pool was made, of which 62 bits are 146 years. 0 is
 /// never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp(pub(crate) u64);
+pub(crate) struct Stamp(pub(crate) u64);
 
 impl Stamp {
     #[inline]
@@ -71,6 +71,12 @@ impl Clock {
             Source::Manual(manual) => manual.now(),
             Source::Custom(timer) => timer.now(),
         }
+    }
+
+    /// When `after` will have passed: after the longest time that clocks can tell, if that is shorter.
+    pub(crate) fn deadline(&self, after: Duration) -> Instant {
+        // Some 136 years, which every platform's instants can bear.
+        self.now() + after.min(Duration::from_secs(u64::from(u32::MAX)))
     }
 
     /// A future that is ready once the clock has reached `deadline`.

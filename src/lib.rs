@@ -56,6 +56,8 @@ mod member;
 mod pool;
 pub mod selector;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};
@@ -64,6 +66,11 @@ pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
-pub use member::{Member, MemberId, Outcome, Tally, Token};
-pub use pool::{Acquire, Admission, Driver, Held, Lease, Pool, PoolBuilder};
+pub use member::{Member, MemberId, Outcome, Tally};
+pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use selector::{AnySelector, LeastLoaded, Random, RoundRobin, Selector, Strategy, StrategyError};
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -92,18 +92,19 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
 /// Aligned, so that the reference counts, which every pick writes, have a cache line of their own, apart from these
 /// fields, which it only reads.
 #[repr(align(64))]
-pub struct Token<B> {
-    pub(crate) backend: Arc<B>,
+pub(crate) struct Token<A: ?Sized> {
     pub(crate) live: Arc<Live<dyn Account>>,
     /// Whether somebody may wait for a place (an in-flight limit is set), so that a release has to tell.
     pub(crate) awaited: bool,
     /// Whether the selector wants to know how requests end.
     pub(crate) observed: bool,
+    /// The backend, an `Arc<B>`, or whatever it is to a lease that does not know.
+    pub(crate) backend: A,
 }
 
 /// The live state of a member, kept for as long as its id is one. What a lease does with every request needs no
 /// indirect call; the selector's part, whose type leases do not know, comes last.
-pub struct Live<A: ?Sized> {
+pub(crate) struct Live<A: ?Sized> {
     pub(crate) counts: Counts,
     pub(crate) id: Box<str>,
     pub(crate) member: MemberId,
@@ -111,7 +112,7 @@ pub struct Live<A: ?Sized> {
 }
 
 /// The part of a member's live state that the pool and its selector look after.
-pub trait Account: Send + Sync {
+pub(crate) trait Account: Send + Sync {
     /// The request's verdict is known: the selector may learn from it. Once a lease.
     fn observe(&self, outcome: Outcome, started: Stamp);
     /// A place has become free.
@@ -145,8 +146,7 @@ impl<M: Send + Sync> Account for Report<M> {
 /// What a member's requests came to. On a cache line of its own: every request writes it once.
 #[derive(Default)]
 #[repr(align(64))]
-#[allow(unreachable_pub, reason = "a field of `Live`, which a sealed trait names")]
-pub struct Counts {
+pub(crate) struct Counts {
     succeeded: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,

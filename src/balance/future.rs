@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +15,7 @@ use super::{Answer, Assigned, Balance, Dispatch, Protocol};
 use crate::{
     backend::Backend,
     error::{BoxError, Error},
-    member::{Outcome, Token},
+    member::Outcome,
     pool::{Acquire, Lease},
     selector::Selector,
 };
@@ -33,7 +34,7 @@ pin_project! {
     enum Stage<Req, I, F, B: Backend, S: Selector<B>> {
         // Boxed, so that a call that need not wait is not as large as one that does.
         Waiting { held: Option<Box<Held<Req, I, B, S>>> },
-        Calling { #[pin] response: F, lease: Option<Lease<Token<B>>> },
+        Calling { #[pin] response: F, lease: Lease<Arc<B>> },
         Failed { error: Option<Error> },
     }
 }
@@ -51,9 +52,8 @@ where
     B: Backend,
     S: Selector<B>,
 {
-    #[inline]
-    pub(super) fn calling(response: I::Future, lease: Lease<Token<B>>, protocol: P) -> Self {
-        let lease = Some(lease);
+    #[inline(always)]
+    pub(super) fn calling(response: I::Future, lease: Lease<Arc<B>>, protocol: P) -> Self {
         Self {
             stage: Stage::Calling { response, lease },
             protocol,
@@ -88,14 +88,14 @@ where
 {
     type Output = Answer<I::Response, Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             match this.stage.as_mut().project() {
                 StageProjection::Calling { response, lease } => {
                     let result = ready!(response.poll(cx));
-                    let lease = lease.take().expect(POLLED_AGAIN);
+                    let lease = lease.take();
                     return Poll::Ready(answer(result, lease, this.protocol));
                 }
                 StageProjection::Waiting { held } => {
@@ -106,7 +106,6 @@ where
                         Ok(lease) => {
                             let backend = lease.backend().clone();
                             let response = inner.call(Assigned { request, backend });
-                            let lease = Some(lease);
                             this.stage.set(Stage::Calling { response, lease });
                         }
                         Err(error) => {
@@ -128,10 +127,10 @@ where
 
 const POLLED_AGAIN: &str = "a future is not polled again after it was ready";
 
-#[inline]
+#[inline(always)]
 fn answer<Raw, E: Into<BoxError>, B: Backend>(
     result: Result<Raw, E>,
-    mut lease: Lease<Token<B>>,
+    mut lease: Lease<Arc<B>>,
     protocol: &impl Protocol<Raw>,
 ) -> Answer<Raw, Error> {
     let result = match result {
@@ -169,7 +168,7 @@ pin_project! {
 }
 
 impl<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> BalanceFuture<Req, I, B, S, P> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(dispatching: Dispatching<Req, I, B, S, P>) -> Self {
         Self { dispatching }
     }
@@ -184,7 +183,7 @@ where
 {
     type Output = Result<P::Response, Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(self.project().dispatching.poll(cx));
         Poll::Ready(Balance::<I, B, S, P>::conclude(answer))

@@ -29,7 +29,7 @@ impl<Raw> Protocol<Raw> for Plain {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn attach(raw: Raw, mut lease: Lease) -> Raw {
         lease.settle(Outcome::Success);
         raw

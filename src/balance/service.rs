@@ -60,7 +60,7 @@ where
     type Raw = I::Response;
     type Dispatching = Dispatching<Req, I, B, S, P>;
 
-    #[inline]
+    #[inline(always)]
     fn dispatch(&mut self, ask: &Ask, request: Req) -> Self::Dispatching {
         match self.pool.try_pick(ask) {
             Ok(lease) => {
@@ -88,7 +88,7 @@ where
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn conclude(answer: Answer<I::Response, Error>) -> Result<P::Response, Error> {
         let Answer { result, lease } = answer;
         match (result, lease) {
@@ -118,7 +118,7 @@ where
             .map_err(|error| Error::backend_failed(None, error))
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
         BalanceFuture::new(self.dispatch(&NOTHING, request))
     }

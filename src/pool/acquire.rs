@@ -4,12 +4,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use super::{Admission, Pool, Refusal, admission::Ticket, lease::Lease};
-use crate::{ask::Ask, backend::Backend, clock::Sleep, error::Error, member::Token, selector::Selector};
+use crate::{ask::Ask, backend::Backend, clock::Sleep, error::Error, selector::Selector};
 
 /// How many may wait for discovery to speak.
 const NEWCOMERS: usize = 1024;
@@ -54,7 +55,7 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
     }
 
     /// Comes to the gate: served at once, turned away, or into the queue. Whether to look once more.
-    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<Token<B>>, Error>> {
+    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
         let refusal = match self.pool.try_pick(&self.ask) {
             Ok(lease) => return Poll::Ready(Ok(lease)),
             Err(refusal) => refusal,
@@ -63,30 +64,35 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
             return Poll::Ready(Err(refusal.into()));
         };
         let core = &self.pool.shared().core;
-        let Some((ticket, is_first)) = core.gate.enter(cx.waker(), capacity) else {
+        let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, self.is_picky()) else {
             return Poll::Ready(Err(match refusal {
                 Refusal::Silent => refusal.into(),
                 _ => Error::overloaded("every member is at its in-flight limit, and the queue is full"),
             }));
         };
-        let sleep = core.clock.sleep_until(core.clock.now() + patience);
+        let sleep = core.clock.sleep_until(core.clock.deadline(patience));
         self.waiting = Some(Waiting { ticket, refusal, sleep });
-        if is_first { self.look(ticket) } else { Poll::Pending }
+        if looks { self.look(ticket) } else { Poll::Pending }
     }
 
     /// Looks again for a member.
-    fn look(&mut self, ticket: Ticket) -> Poll<Result<Lease<Token<B>>, Error>> {
+    fn look(&mut self, ticket: Ticket) -> Poll<Result<Lease<Arc<B>>, Error>> {
         match self.pool.pick_from_queue(&self.ask) {
             Ok(lease) => Poll::Ready(Ok(lease)),
             Err(refusal) if self.patience(refusal).is_none() => Poll::Ready(Err(refusal.into())),
             Err(_) => {
                 // What this request may not have, because it was there before, another may.
-                if !self.ask.tried().is_empty() {
+                if self.is_picky() {
                     self.pool.shared().core.gate.pass_on(ticket);
                 }
                 Poll::Pending
             }
         }
+    }
+
+    /// Whether it may not have every member that is open.
+    fn is_picky(&self) -> bool {
+        !self.ask.tried().is_empty()
     }
 
     fn leave(&mut self) {
@@ -97,7 +103,7 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
 }
 
 impl<B: Backend, S: Selector<B>> Future for Acquire<B, S> {
-    type Output = Result<Lease<Token<B>>, Error>;
+    type Output = Result<Lease<Arc<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();

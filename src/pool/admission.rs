@@ -46,6 +46,8 @@ struct Queue {
 struct Waiter {
     waker: Waker,
     called: bool,
+    /// A place that is free may be none for it.
+    picky: bool,
 }
 
 pub(crate) type Ticket = u64;
@@ -67,13 +69,14 @@ impl Gate {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// Joins the queue; none if it is full. The first in it has to look once more, now that a release would call it.
-    pub(crate) fn enter(&self, waker: &Waker, capacity: usize) -> Option<(Ticket, bool)> {
+    /// Joins the queue; none if it is full. Says whether to look once more, now that a release would call: unless there
+    /// is somebody ahead who would have taken any place that is free.
+    pub(crate) fn enter(&self, waker: &Waker, capacity: usize, picky: bool) -> Option<(Ticket, bool)> {
         let mut queue = self.queue.lock();
         if queue.waiters.len() >= capacity {
             return None;
         }
-        let is_first = queue.waiters.is_empty();
+        let looks = queue.waiters.values().all(|waiter| waiter.picky);
         let ticket = queue.next;
         queue.next += 1;
         queue.waiters.insert(
@@ -81,12 +84,13 @@ impl Gate {
             Waiter {
                 waker: waker.clone(),
                 called: false,
+                picky,
             },
         );
         self.waiting.store(queue.waiters.len(), Ordering::Relaxed);
         drop(queue);
         fence(Ordering::SeqCst);
-        Some((ticket, is_first))
+        Some((ticket, looks))
     }
 
     /// Whether the waiter was called since it last asked; its waker from now on.

@@ -29,6 +29,8 @@ const BATCH: usize = 65_536;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often to look whether draining members have come to rest. Looking costs a release nothing; telling would.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+/// The most often that a selector may want its table anew.
+const REFRESH: Duration = Duration::from_millis(1);
 /// How often to look whether retired snapshots are read by nobody any more.
 const RETIRE: Duration = Duration::from_secs(1);
 
@@ -112,20 +114,18 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     fn plan_refresh(&mut self) {
-        self.refresh = self.core.selector.refresh().map(|every| self.core.clock.now() + every);
+        let every = guarded(|| self.core.selector.refresh()).unwrap_or_else(|error| {
+            self.news.push(Event::PublishFailed { error });
+            None
+        });
+        self.refresh = every.map(|every| self.core.clock.deadline(every.max(REFRESH)));
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) {
         for Order { command, applied } in self.mailbox.take(cx.waker()) {
             let done = match command {
                 Command::Insert(backend) => self.insert(backend),
-                Command::Update(backend) => {
-                    let known = self.registry.contains(backend.id());
-                    if known {
-                        self.insert(backend);
-                    }
-                    Some(known)
-                }
+                Command::Update(backend) => self.update(backend),
                 Command::Remove(id) => Some(self.remove(id)),
                 Command::Drain(id) => Some(self.drain(id, true)),
                 Command::Undrain(id) => Some(self.drain(id, false)),
@@ -142,27 +142,37 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         }
     }
 
+    /// Whether the id is new; none if the backend's or the selector's code panicked.
     fn insert(&mut self, backend: B) -> Option<bool> {
         let registry = &mut self.registry;
         let inserted = guarded(|| {
             let id: Arc<str> = backend.id().into();
             (registry.insert(backend), id)
         });
-        match inserted {
-            Ok((is_new, id)) => {
-                self.dirty = true;
-                self.news.push(if is_new {
-                    Event::Added { id }
-                } else {
-                    Event::Updated { id }
-                });
-                Some(is_new)
-            }
-            Err(error) => {
-                self.news.push(Event::PublishFailed { error });
-                None
-            }
+        let (is_new, id) = self.unless_failed(inserted)?;
+        self.dirty = true;
+        self.news.push(if is_new {
+            Event::Added { id }
+        } else {
+            Event::Updated { id }
+        });
+        Some(is_new)
+    }
+
+    /// Whether the id is known; none as above.
+    fn update(&mut self, backend: B) -> Option<bool> {
+        let known = guarded(|| self.registry.contains(backend.id()));
+        let known = self.unless_failed(known)?;
+        if known {
+            self.insert(backend)?;
         }
+        Some(known)
+    }
+
+    fn unless_failed<T>(&mut self, result: Result<T, Arc<str>>) -> Option<T> {
+        result
+            .map_err(|error| self.news.push(Event::PublishFailed { error }))
+            .ok()
     }
 
     fn remove(&mut self, id: Arc<str>) -> bool {
@@ -179,7 +189,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let changed = self.registry.drain(&id, drains);
         if changed == Some(true) {
             self.dirty = true;
-            self.rest = None;
+            self.look_soon();
             self.news.push(if drains {
                 Event::DrainStarted { id }
             } else {
@@ -193,11 +203,16 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         }
     }
 
+    /// Not at once: first the change has to be published, and picks under way on the last snapshot to be over.
+    fn look_soon(&mut self) {
+        self.rest = Some((self.core.clock.now() + REST.0, REST.0));
+    }
+
     fn close(&mut self) {
         if self.phase != Phase::Closed {
             self.phase = Phase::Closed;
             self.dirty = true;
-            self.rest = None;
+            self.look_soon();
             self.news.push(Event::Closed);
             self.end_discovery();
         }
@@ -222,7 +237,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 Ok(Poll::Pending) => return false,
                 Ok(Poll::Ready(Some(Ok(found)))) => found,
                 Ok(Poll::Ready(Some(Err(error)))) => {
-                    self.discovery_failed(error.to_string().into());
+                    let told = guarded(|| error.to_string().into());
+                    self.discovery_failed(told.unwrap_or_else(|panic| panic));
                     return false;
                 }
                 Ok(Poll::Ready(None)) => {
@@ -274,10 +290,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
                 self.publishing = Backoff::default();
-                let registry = &mut self.registry;
-                if let Err(error) = guarded(|| registry.part()) {
-                    self.news.push(Event::PublishFailed { error });
-                }
+                let parted = guarded(|| self.registry.part());
+                self.unless_failed(parted);
                 for (applied, done) in self.applied.drain(..) {
                     // Nobody has to listen.
                     let _ = applied.send(done);
@@ -307,17 +321,24 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     fn sweep(&mut self) {
         let now = self.core.clock.now();
         if self.rest.is_none_or(|(at, _)| at <= now) {
+            let rest = self.registry.rest();
             self.news
-                .extend(self.registry.drained().into_iter().map(|id| Event::Drained { id }));
-            self.dirty |= self.registry.tidy();
+                .extend(rest.drained.into_iter().map(|id| Event::Drained { id }));
+            self.dirty |= rest.forgotten;
             let pause = self.rest.map_or(REST.0, |(_, pause)| (pause * 2).min(REST.1));
-            let is_busy = self.registry.is_busy() || (!self.closers.is_empty() && !self.registry.is_at_rest());
-            self.rest = is_busy.then(|| (now + pause, pause));
+            let goes_on = rest.goes_on || (self.phase == Phase::Closed && !self.registry.is_at_rest());
+            self.rest = goes_on.then(|| (now + pause, pause));
         }
-        if self.retire.is_none_or(|retire| retire <= now) {
-            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
-            self.retire = (!self.retired.is_empty()).then(|| now + RETIRE);
-        }
+    }
+
+    /// Frees the retired snapshots that nobody reads any more.
+    fn free(&mut self) {
+        let retired = self.retired.drain(..);
+        let (read, free): (Vec<_>, Vec<_>) = retired.partition(|snapshot| Arc::strong_count(snapshot) > 1);
+        self.retired = read;
+        let freed = guarded(|| drop(free));
+        self.unless_failed(freed);
+        self.retire = (!self.retired.is_empty()).then(|| self.core.clock.now() + RETIRE);
     }
 
     /// Whether it is time to run again; else the timer is set.
@@ -325,7 +346,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let publishing = self.publishing.until.filter(|_| self.dirty);
         let discovery = self.discovery.until.filter(|_| self.source.is_some());
         let rest = self.rest.map(|(at, _)| at);
-        let deadlines = [publishing, discovery, rest, self.retire, self.refresh];
+        let refresh = self.refresh.filter(|_| publishing.is_none());
+        let deadlines = [publishing, discovery, rest, self.retire, refresh];
         let Some(next) = deadlines.into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
@@ -356,6 +378,7 @@ impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
             this.sweep();
             this.publish(&shared);
             this.tell();
+            this.free();
             drop(shared);
             if this.phase == Phase::Closed && !this.dirty && this.registry.is_at_rest() {
                 for closer in this.closers.drain(..) {
@@ -382,9 +405,10 @@ impl<B: Backend, S: Selector<B>> Drop for Driver<B, S> {
     fn drop(&mut self) {
         self.mailbox.close();
         self.subscribers.end();
-        // A driver that was never spawned, or was aborted, leaves the last good set behind.
-        if let Some(shared) = self.shared.upgrade() {
-            shared.keep(self.registry.tokens());
+        // A driver that was never spawned, or was aborted, leaves the last good set behind; a closed pool needs none.
+        match self.shared.upgrade() {
+            Some(shared) if self.phase != Phase::Closed => shared.keep(self.registry.tokens()),
+            _ => {}
         }
     }
 }

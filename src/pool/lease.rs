@@ -2,10 +2,9 @@
 
 use std::{fmt, num::NonZeroU64, sync::Arc};
 
-use self::sealed::Hold;
 use crate::{
     clock::Stamp,
-    member::{Account, Live, MemberId, Outcome, Token},
+    member::{MemberId, Outcome, Token},
 };
 
 /// One request's hold on one member: while it lives, the request counts as in flight there.
@@ -13,10 +12,11 @@ use crate::{
 /// It is settled once: with [`settle`](Lease::settle), or in two steps with [`answered`](Lease::answered) when a good
 /// answer has begun whose end is still to come. A lease that is dropped unsettled counts as cancelled.
 ///
-/// `Pool::pick` makes leases that know the [`backend`](Lease::backend); [`erase`](Lease::erase) forgets its type.
-pub struct Lease<H: Held + ?Sized = dyn Held> {
+/// `Pool::pick` makes leases that know the [`backend`](Lease::backend), a `Lease<Arc<B>>`; [`erase`](Lease::erase)
+/// forgets its type.
+pub struct Lease<A: ?Sized = dyn Send + Sync> {
     /// None only while it is being given back.
-    held: Option<Arc<H>>,
+    token: Option<Arc<Token<A>>>,
     state: State,
 }
 
@@ -34,13 +34,13 @@ enum Stage {
 }
 
 impl State {
-    #[inline]
+    #[inline(always)]
     fn new(stage: Stage, stamp: Stamp) -> Self {
         // A stage is never 0, and so neither is the word.
         Self(NonZeroU64::MIN.saturating_add(stage as u64 - 1) | stamp.0 << 2)
     }
 
-    #[inline]
+    #[inline(always)]
     fn stage(self) -> Stage {
         match self.0.get() & 3 {
             1 => Stage::Open,
@@ -49,77 +49,45 @@ impl State {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn stamp(self) -> Stamp {
         Stamp(self.0.get() >> 2)
     }
 }
 
-/// What a [`Lease`] holds: a [`Token`] of a backend whose type is known, or not (`dyn Held`).
-pub trait Held: Hold {}
-
-impl<B: Send + Sync + 'static> Held for Token<B> {}
-
-mod sealed {
-    use super::*;
-
-    pub trait Hold: Send + Sync + 'static {
-        fn live(&self) -> &Live<dyn Account>;
-        fn is_observed(&self) -> bool;
-        fn release(self: Arc<Self>);
-    }
-
-    impl<B: Send + Sync + 'static> Hold for Token<B> {
-        #[inline]
-        fn live(&self) -> &Live<dyn Account> {
-            &self.live
-        }
-
-        #[inline]
-        fn is_observed(&self) -> bool {
-            self.observed
-        }
-
-        #[inline]
-        fn release(self: Arc<Self>) {
-            if self.awaited {
-                release_awaited(self);
-            }
-        }
-    }
-
-    /// First the place is free, then whoever waits for one is told: the other way round it would look in vain and
-    /// never be told again.
-    #[cold]
-    #[inline(never)]
-    fn release_awaited<B>(token: Arc<Token<B>>) {
-        let live = Arc::clone(&token.live);
-        drop(token);
-        live.account.released();
-    }
-}
-
-impl<B: Send + Sync + 'static> Lease<Token<B>> {
-    #[inline]
-    pub(crate) fn new(token: Arc<Token<B>>, stamp: Stamp) -> Self {
+impl<B: Send + Sync + 'static> Lease<Arc<B>> {
+    #[inline(always)]
+    pub(crate) fn new(token: Arc<Token<Arc<B>>>, stamp: Stamp) -> Self {
         Self {
-            held: Some(token),
+            token: Some(token),
             state: State::new(Stage::Open, stamp),
         }
     }
 
     /// The backend.
-    #[inline]
+    #[inline(always)]
     pub fn backend(&self) -> &Arc<B> {
-        &held(&self.held).backend
+        &self.token().backend
     }
 
     /// This lease without the backend's type.
-    #[inline]
+    #[inline(always)]
     pub fn erase(mut self) -> Lease {
         Lease {
-            held: self.held.take().map(|token| token as Arc<dyn Held>),
+            token: self.token.take().map(|token| token as _),
             state: self.state,
+        }
+    }
+
+    /// What is left is hollow. Word by word: moved as a whole, a lease that was just stored by words would have to wait
+    /// until both have reached the cache.
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> Self {
+        let state = self.state;
+        self.enter(Stage::Settled);
+        Self {
+            token: self.token.take(),
+            state,
         }
     }
 
@@ -129,26 +97,20 @@ impl<B: Send + Sync + 'static> Lease<Token<B>> {
     }
 }
 
-/// The option is empty only within `drop` and `erase`, after which nobody can ask.
-#[inline]
-fn held<H: Held + ?Sized>(held: &Option<Arc<H>>) -> &H {
-    held.as_deref().expect("a lease holds its member until it is dropped")
-}
-
-impl<H: Held + ?Sized> Lease<H> {
+impl<A: ?Sized> Lease<A> {
     /// The backend's id.
     pub fn backend_id(&self) -> &str {
-        &held(&self.held).live().id
+        &self.token().live.id
     }
 
     /// Which member: what [`Ask::with_tried`](crate::Ask::with_tried) takes.
     pub fn member(&self) -> MemberId {
-        held(&self.held).live().member
+        self.token().live.member
     }
 
     /// A good answer has begun: selectors learn of it, with the latency until now. How it ends is still to be said
     /// with [`settle`](Lease::settle); dropped before that, it counts as cancelled.
-    #[inline]
+    #[inline(always)]
     pub fn answered(&mut self) {
         if self.state.stage() == Stage::Open {
             self.enter(Stage::Answered);
@@ -157,57 +119,76 @@ impl<H: Held + ?Sized> Lease<H> {
     }
 
     /// The request has ended, so. Only the first call counts.
-    #[inline]
+    #[inline(always)]
     pub fn settle(&mut self, outcome: Outcome) {
         match self.enter(Stage::Settled) {
             Stage::Open => self.observe(outcome),
             Stage::Answered => {}
             Stage::Settled => return,
         }
-        held(&self.held).live().counts.add(outcome);
+        self.token().live.counts.add(outcome);
+    }
+
+    #[inline(always)]
+    fn observe(&self, outcome: Outcome) {
+        let token = self.token();
+        if token.observed {
+            token.live.account.observe(outcome, self.state.stamp());
+        }
     }
 
     /// The stage until now.
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, stage: Stage) -> Stage {
         let last = self.state.stage();
         self.state = State::new(stage, self.state.stamp());
         last
     }
 
+    #[inline(always)]
+    fn token(&self) -> &Token<A> {
+        // Empty only within `drop` and `erase`, after which nobody can ask.
+        self.token
+            .as_deref()
+            .expect("a lease holds its member until it is dropped")
+    }
+
     #[cold]
     #[inline(never)]
     fn cancel(&mut self) {
-        if self.held.is_some() {
+        if self.token.is_some() {
             self.settle(Outcome::Cancelled);
-        }
-    }
-
-    #[inline]
-    fn observe(&self, outcome: Outcome) {
-        let held = held(&self.held);
-        if held.is_observed() {
-            held.live().account.observe(outcome, self.state.stamp());
         }
     }
 }
 
-impl<H: Held + ?Sized> Drop for Lease<H> {
-    #[inline]
+impl<A: ?Sized> Drop for Lease<A> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.state.stage() != Stage::Settled {
             self.cancel();
         }
-        if let Some(held) = self.held.take() {
-            held.release();
+        match self.token.take() {
+            Some(token) if token.awaited => release_awaited(token),
+            _ => {}
         }
     }
 }
 
-impl<H: Held + ?Sized> fmt::Debug for Lease<H> {
+/// First the place is free, then whoever waits for one is told: the other way round it would look in vain and never be
+/// told again.
+#[cold]
+#[inline(never)]
+fn release_awaited<A: ?Sized>(token: Arc<Token<A>>) {
+    let live = Arc::clone(&token.live);
+    drop(token);
+    live.account.released();
+}
+
+impl<A: ?Sized> fmt::Debug for Lease<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("backend", &self.held.as_ref().map(|held| &held.live().id))
+            .field("backend", &self.token.as_ref().map(|token| &token.live.id))
             .field("stage", &self.state.stage())
             .finish()
     }

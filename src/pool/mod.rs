@@ -17,7 +17,7 @@ pub use acquire::Acquire;
 pub use admission::Admission;
 pub use builder::PoolBuilder;
 pub use driver::Driver;
-pub use lease::{Held, Lease};
+pub use lease::Lease;
 
 use self::snapshot::{Phase, Shared, Snapshot};
 use crate::{
@@ -27,8 +27,9 @@ use crate::{
     discover::{Applied, Handle},
     error::Error,
     event::Events,
-    member::{Member, Token},
+    member::Member,
     selector::{At, Generator, LeastLoaded, Pick, Selector, View},
+    sync::{Ordering, fence},
 };
 
 /// The changing set of members of one service, and the way to one of them.
@@ -119,7 +120,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     ///
     /// A home in the ask comes first, then the selector chooses.
     #[inline]
-    pub fn pick(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Error> {
+    pub fn pick(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Error> {
         self.try_pick(ask).map_err(Error::from)
     }
 
@@ -129,8 +130,8 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         Acquire::new(self.clone(), ask)
     }
 
-    #[inline]
-    pub(crate) fn try_pick(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Refusal> {
+    #[inline(always)]
+    pub(crate) fn try_pick(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         if self.is_queued() {
             return Err(Refusal::Queued);
         }
@@ -143,8 +144,8 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         matches!(self.shared.admission, Admission::Queue { .. }) && self.shared.core.gate.is_waited_at()
     }
 
-    #[inline]
-    fn pick_from_queue(&mut self, ask: &Ask) -> Result<Lease<Token<B>>, Refusal> {
+    #[inline(always)]
+    fn pick_from_queue(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         for _ in 0..RACES {
             self.refresh();
             let roster = &self.snapshot.roster;
@@ -159,6 +160,14 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
                 continue;
             };
             let lease = Lease::new(token, Stamp::since(core.epoch, started));
+            if roster.is_limited() {
+                // Against the publish of a newer snapshot, whose picks count this lease only if it came first.
+                fence(Ordering::SeqCst);
+            }
+            if self.shared.version() != self.snapshot.version {
+                lease.abandon();
+                continue;
+            }
             if !roster.is_limited() || roster.admits(at, roster.load(at)) {
                 return Ok(lease);
             }
@@ -193,27 +202,19 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         self.snapshot.lives.get(at.index()).map(|live| &*live.id)
     }
 
-    /// The members as they are now, open ones first, each group in the order of joining. O(members).
+    /// The members as they are now, open ones first, each group in the order of joining; none of a pool that was closed
+    /// and has come to rest. O(members).
     pub fn members(&self) -> Vec<Member<B>> {
-        let snapshot = self.shared.current();
-        let roster = &snapshot.roster;
-        (0..roster.total())
-            .filter_map(|index| {
-                let at = roster.at(index);
-                let in_flight = roster.load(at);
-                // Held as a lease, so that whoever sees it full meanwhile is told when it is not.
-                let lease = Lease::new(roster.token(at).upgrade()?, Stamp::default());
-                let member = Member {
-                    backend: Arc::clone(lease.backend()),
-                    in_flight,
-                    tally: snapshot.lives[index].counts.tally(),
-                    draining: snapshot.draining.contains(&at),
-                    open: index < roster.open() as usize,
-                };
-                lease.abandon();
-                Some(member)
-            })
-            .collect()
+        let members = || {
+            let snapshot = self.shared.current();
+            let members = (0..snapshot.roster.total()).map(|index| snapshot.member(index));
+            members.collect::<Vec<_>>()
+        };
+        // One that cannot be had has left, or was replaced, meanwhile: then there is a newer snapshot.
+        let whole = (0..RACES)
+            .map(|_| members())
+            .find(|members| members.iter().all(Option::is_some));
+        whole.unwrap_or_else(members).into_iter().flatten().collect()
     }
 
     /// A handle that changes the members.
@@ -238,7 +239,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
 }
 
 /// The home if it can be had, else the selector's choice.
-#[inline]
+#[inline(always)]
 fn choose<B: Backend, S: Selector<B>>(
     snapshot: &Snapshot<B, S>,
     selector: &S,
@@ -255,7 +256,7 @@ fn choose<B: Backend, S: Selector<B>>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn at_home<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Option<At> {
     let home = view.ask().home()?;
     let at = snapshot.find(home.id())?;

@@ -25,17 +25,33 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     entries: Vec<Option<Entry<B, S::Memory>>>,
     places: HashMap<Arc<str>, usize, RandomState>,
     /// Removed or replaced, and possibly still in the published snapshot: they go when the next is.
-    parting: Vec<Arc<Token<B>>>,
+    parting: Vec<Arc<Token<Arc<B>>>>,
+    /// Removed or replaced, with leases perhaps: a closing pool waits for them too.
+    parted: Vec<Weak<Token<Arc<B>>>>,
+    /// Whether a member drains, or a replaced backend may have leases.
+    restless: bool,
     version: u64,
 }
 
 struct Entry<B, M> {
     id: Arc<str>,
-    token: Arc<Token<B>>,
+    token: Arc<Token<Arc<B>>>,
     live: Arc<Live<Report<M>>>,
-    /// Replaced under the same id, with leases left.
-    earlier: Vec<Weak<Token<B>>>,
+    /// Replaced under the same id, with leases perhaps. Held until a look finds none, so that a lease is counted however
+    /// late it comes.
+    earlier: Vec<Arc<Token<Arc<B>>>>,
     drain: Drain,
+}
+
+/// What a look at the members found.
+#[derive(Default)]
+pub(super) struct Rest {
+    /// Draining members that have come to rest.
+    pub(super) drained: Vec<Arc<str>>,
+    /// Whether replaced backends were forgotten: picks are faster without them.
+    pub(super) forgotten: bool,
+    /// Whether there is something left to come to rest.
+    pub(super) goes_on: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,11 +61,31 @@ enum Drain {
     Drained,
 }
 
+/// An entry as it goes into a snapshot.
+struct Member<'a, B, M> {
+    entry: &'a Entry<B, M>,
+    weight: u32,
+    /// None if it takes nothing new.
+    priority: Option<u8>,
+}
+
+impl<'a, B: Backend, M> Member<'a, B, M> {
+    fn new(entry: &'a Entry<B, M>, serving: bool) -> Self {
+        let weight = entry.token.backend.weight();
+        let serves = serving && entry.drain == Drain::No && weight > 0;
+        Self {
+            entry,
+            weight,
+            priority: serves.then(|| entry.token.backend.priority()),
+        }
+    }
+}
+
 impl<B, M> Entry<B, M> {
     fn in_flight(&self) -> usize {
-        let earlier: usize = self.earlier.iter().map(Weak::strong_count).sum();
-        // One reference is this entry's.
-        Arc::strong_count(&self.token) - 1 + earlier
+        // One reference to each is this entry's.
+        let tokens = self.earlier.iter().chain([&self.token]);
+        tokens.map(|token| Arc::strong_count(token) - 1).sum()
     }
 }
 
@@ -62,6 +98,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             hashing,
             entries: Vec::new(),
             parting: Vec::new(),
+            parted: Vec::new(),
+            restless: false,
             version: 0,
         }
     }
@@ -76,7 +114,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         self.places.contains_key(id)
     }
 
-    fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<S::Memory>>>) -> Arc<Token<B>> {
+    fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<S::Memory>>>) -> Arc<Token<Arc<B>>> {
         Arc::new(Token {
             backend,
             live: Arc::clone(live) as _,
@@ -114,11 +152,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         true
     }
 
-    fn replace(&mut self, id: &str, token: Arc<Token<B>>) {
+    fn replace(&mut self, id: &str, token: Arc<Token<Arc<B>>>) {
         let Some(entry) = self.entry(id) else { return };
         let last = std::mem::replace(&mut entry.token, token);
-        entry.earlier.push(Arc::downgrade(&last));
-        self.parting.push(last);
+        entry.earlier.push(last);
+        self.restless = true;
     }
 
     /// Whether the id was a member.
@@ -126,6 +164,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let Some(entry) = self.places.remove(id).and_then(|place| self.entries[place].take()) else {
             return false;
         };
+        self.parting.extend(entry.earlier);
         self.parting.push(entry.token);
         if self.places.len() < self.entries.len() / 2 {
             self.entries.retain(Option::is_some);
@@ -142,43 +181,38 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let drained_before = entry.drain != Drain::No;
         if drains != drained_before {
             entry.drain = if drains { Drain::Draining } else { Drain::No };
+            self.restless |= drains;
         }
         Some(drains != drained_before)
     }
 
-    /// The draining members that have come to rest since this was last asked.
-    pub(super) fn drained(&mut self) -> Vec<Arc<str>> {
-        self.entries
-            .iter_mut()
-            .flatten()
-            .filter(|entry| entry.drain == Drain::Draining && entry.in_flight() == 0)
-            .map(|entry| {
-                entry.drain = Drain::Drained;
-                Arc::clone(&entry.id)
-            })
-            .collect()
-    }
-
-    /// Whether there is something to come to rest: a draining member, or a replaced backend with leases.
-    pub(super) fn is_busy(&self) -> bool {
-        let mut entries = self.entries.iter().flatten();
-        entries.any(|entry| entry.drain == Drain::Draining || !entry.earlier.is_empty())
-    }
-
-    /// Forgets replaced backends whose last lease has ended. Whether there were any: picks are faster without.
-    pub(super) fn tidy(&mut self) -> bool {
-        let mut tidied = false;
-        for entry in self.entries.iter_mut().flatten() {
-            let before = entry.earlier.len();
-            entry.earlier.retain(|token| token.strong_count() > 0);
-            tidied |= entry.earlier.len() < before;
+    /// Looks at those who are to come to rest: tells the draining members that have, and forgets replaced backends
+    /// whose last lease has ended.
+    pub(super) fn rest(&mut self) -> Rest {
+        let mut rest = Rest::default();
+        if !self.restless {
+            return rest;
         }
-        tidied
+        for entry in self.entries.iter_mut().flatten() {
+            let earlier = entry.earlier.drain(..);
+            let (busy, idle): (Vec<_>, Vec<_>) = earlier.partition(|token| Arc::strong_count(token) > 1);
+            entry.earlier = busy;
+            rest.forgotten |= !idle.is_empty();
+            self.parting.extend(idle);
+            if entry.drain == Drain::Draining && entry.in_flight() == 0 {
+                entry.drain = Drain::Drained;
+                rest.drained.push(Arc::clone(&entry.id));
+            }
+            rest.goes_on |= entry.drain == Drain::Draining || !entry.earlier.is_empty();
+        }
+        self.restless = rest.goes_on;
+        rest
     }
 
-    /// Whether nothing is in flight at any member.
+    /// Whether nothing is in flight, neither at a member nor at one that was.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.entries.iter().flatten().all(|entry| entry.in_flight() == 0)
+        let parted = self.parted.iter().all(|token| token.strong_count() == 0);
+        parted && self.entries.iter().flatten().all(|entry| entry.in_flight() == 0)
     }
 
     /// The next snapshot. Runs the selector's and the backends' code, which may panic: then nothing has changed.
@@ -186,31 +220,27 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Open are the members with a weight that do not drain, of the lowest priority that has one. O(members), and what
     /// the selector takes.
     pub(super) fn snapshot(&mut self, phase: Phase) -> Snapshot<B, S> {
-        let serves = |entry: &Entry<B, S::Memory>| {
-            phase != Phase::Closed && entry.drain == Drain::No && entry.token.backend.weight() > 0
-        };
-        let members = || self.entries.iter().flatten();
-        let priority = members()
-            .filter(|entry| serves(entry))
-            .map(|entry| entry.token.backend.priority())
-            .min();
-        let is_open = |entry: &&Entry<B, S::Memory>| serves(entry) && Some(entry.token.backend.priority()) == priority;
-        let (mut order, rest): (Vec<_>, Vec<_>) = members().partition(is_open);
+        // A weight is asked for once: were it to change meanwhile, the snapshot would contradict itself.
+        let row = |entry| Member::new(entry, phase != Phase::Closed);
+        let members: Vec<_> = self.entries.iter().flatten().map(row).collect();
+        let priority = members.iter().filter_map(|member| member.priority).min();
+        let is_open = |member: &Member<'_, B, S::Memory>| member.priority.is_some() && member.priority == priority;
+        let (mut order, rest): (Vec<_>, Vec<_>) = members.into_iter().partition(is_open);
         let open = order.len();
         order.extend(rest);
-        let rows = order.iter().map(|entry| Row {
-            token: Arc::downgrade(&entry.token),
-            member: entry.live.member,
-            weight: entry.token.backend.weight().max(1),
-            limit: self.limit.as_ref().and_then(|limit| limit(&entry.token.backend)),
-            earlier: &entry.earlier,
+        let rows = order.iter().map(|member| Row {
+            token: Arc::downgrade(&member.entry.token),
+            member: member.entry.live.member,
+            weight: member.weight,
+            limit: self.limit.as_ref().and_then(|limit| limit(&member.entry.token.backend)),
+            earlier: &member.entry.earlier,
         });
         let roster = Roster::new(rows, open);
-        let lives: Box<[_]> = order.iter().map(|entry| Arc::clone(&entry.live)).collect();
-        let backends: Vec<&B> = order.iter().map(|entry| &*entry.token.backend).collect();
+        let lives: Box<[_]> = order.iter().map(|member| Arc::clone(&member.entry.live)).collect();
+        let backends: Vec<&B> = order.iter().map(|member| &*member.entry.token.backend).collect();
         let table = self.core.selector.prepare(&Members::new(&roster, &backends, &lives));
         let draining = (open..order.len())
-            .filter(|index| order[*index].drain != Drain::No)
+            .filter(|index| order[*index].entry.drain != Drain::No)
             .map(|index| roster.at(index))
             .collect();
         self.version += 1;
@@ -227,13 +257,17 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     }
 
     /// The strong references, for somebody else to hold.
-    pub(super) fn tokens(&mut self) -> Vec<Arc<Token<B>>> {
+    pub(super) fn tokens(&mut self) -> Vec<Arc<Token<Arc<B>>>> {
         let entries = std::mem::take(&mut self.entries);
-        entries.into_iter().flatten().map(|entry| entry.token).collect()
+        let current = entries.into_iter().flatten();
+        let tokens = current.flat_map(|entry| entry.earlier.into_iter().chain([entry.token]));
+        tokens.chain(self.parting.drain(..)).collect()
     }
 
     /// Lets go of those that were removed or replaced: to be called once no published snapshot has them.
     pub(super) fn part(&mut self) {
+        self.parted.retain(|token| token.strong_count() > 0);
+        self.parted.extend(self.parting.iter().map(Arc::downgrade));
         // Backends are dropped here, if no lease holds them: user code, and possibly slow.
         self.parting.clear();
     }

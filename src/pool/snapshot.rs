@@ -9,13 +9,16 @@ use std::{
 
 use ahash::RandomState;
 
-use super::admission::{Admission, Gate};
+use super::{
+    admission::{Admission, Gate},
+    lease::Lease,
+};
 use crate::{
     backend::Backend,
     clock::{Clock, Stamp},
     discover::Mailbox,
     event::Subscribers,
-    member::{Keeper, Lives, Outcome, Token},
+    member::{Keeper, Lives, Member, Outcome, Token},
     selector::{At, Completion, Roster, Selector},
     sync::{AtomicU64, Line, Mutex, Ordering},
 };
@@ -41,6 +44,23 @@ pub(super) enum Phase {
 }
 
 impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
+    /// The member at a position, open or not; none if it has left since, or was replaced.
+    pub(super) fn member(&self, index: usize) -> Option<Member<B>> {
+        let at = self.roster.at(index);
+        let in_flight = self.roster.load(at);
+        // Held as a lease, so that whoever sees it full meanwhile is told when it is not.
+        let lease = Lease::new(self.roster.token(at).upgrade()?, Stamp::default());
+        let member = Member {
+            backend: Arc::clone(lease.backend()),
+            in_flight,
+            tally: self.lives[index].counts.tally(),
+            draining: self.draining.contains(&at),
+            open: index < self.roster.open() as usize,
+        };
+        lease.abandon();
+        Some(member)
+    }
+
     /// Where the member of this id is, open or not. The index is made when the first home is asked for.
     pub(super) fn find(&self, id: &str) -> Option<At> {
         let index = || {
@@ -64,7 +84,7 @@ pub(crate) struct Shared<B: Backend, S: Selector<B>> {
     version: Line<AtomicU64>,
     current: Mutex<Arc<Snapshot<B, S>>>,
     /// What a driver that is no more left behind, so that the last set serves on.
-    kept: Mutex<Vec<Arc<Token<B>>>>,
+    kept: Mutex<Vec<Arc<Token<Arc<B>>>>>,
     pub(super) core: Arc<Core<B, S>>,
     pub(super) mailbox: Arc<Mailbox<B>>,
     pub(super) subscribers: Arc<Subscribers>,
@@ -120,7 +140,7 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
     }
 
     /// Keeps members whose driver is no more.
-    pub(super) fn keep(&self, tokens: Vec<Arc<Token<B>>>) {
+    pub(super) fn keep(&self, tokens: Vec<Arc<Token<Arc<B>>>>) {
         *self.kept.lock() = tokens;
     }
 }

@@ -113,13 +113,14 @@ impl LeastLoaded {
         (least != u64::MAX).then_some(At((least & ORDER) as u32))
     }
 
-    /// Draws `d` members, at most `D`, without replacement: one from each of `d` equal stretches of the circle of
-    /// members, whose beginning is drawn as well, so that every member has the same chance and none is drawn twice.
+    /// Draws `d` members, at most `D`, without replacement: the first from all; then one from each of `d` − 1 equal
+    /// stretches of the circle that begins behind the first. So none is drawn twice, every member has the same chance
+    /// and, as `d` = 2, every pair.
     #[inline]
     fn of_drawn<const D: usize, const ALL: bool, B, M>(d: usize, pick: &Pick<'_, B, M>) -> Option<At> {
         let len = pick.len() as u64;
         let mut bits = [0u32; D];
-        let begin = pick.with_random(|random| {
+        let first = pick.with_random(|random| {
             for two in bits.chunks_mut(2) {
                 let number = random.next();
                 two[0] = number as u32;
@@ -130,12 +131,18 @@ impl LeastLoaded {
             random.below(len)
         });
         // First all places, then all loads: the loads, each of which may miss the cache, then overlap.
+        let (rest, stretches) = (len - 1, (d as u64).max(2) - 1);
         let places: [u64; D] = from_fn(|order| {
-            let (from, to) = (len * order as u64 / d as u64, len * (order as u64 + 1) / d as u64);
+            // The first stretch is the first member alone.
+            let stretch = |order: usize| match order as u64 {
+                0 => 0,
+                order => 1 + rest * (order - 1) / stretches,
+            };
+            let (from, to) = (stretch(order), stretch(order + 1));
             // 32 bits each: off by at most the stretch's length in 2³². What is left of them breaks ties.
             let product = u64::from(bits[order]) * (to - from);
             bits[order] = product as u32;
-            let place = begin + from + (product >> 32);
+            let place = first + from + (product >> 32);
             place - len * u64::from(place >= len)
         });
         let mut least = u64::MAX;

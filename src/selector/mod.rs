@@ -1,4 +1,60 @@
 //! Which member: the rule that picks one.
+//!
+//! A strategy is a [`Selector`]: what it *remembers* of each member, what it *prepares* from all of them, and how it
+//! *selects* one. The three live in different places for a reason:
+//!
+//! - [`Memory`](Selector::Memory) is one value for each member. It outlives every rebuild while the id is a member, so
+//!   what was learnt is not lost when a neighbour joins. Many threads read and write it at once: atomics.
+//! - [`Table`](Selector::Table) is one immutable value for each snapshot, made by the pool's driver, off the request's
+//!   way, and published together with the members that it was made of: a pick can't see half of a change.
+//! - The selector itself is one value for the pool's life, shared by all its clones: what must survive everything, such
+//!   as round robin's position.
+//!
+//! [`Pick`] is all that [`select`](Selector::select) sees: which members are open, what is in flight at each, the
+//! request's [`Ask`](crate::Ask), the time and random numbers. So the same code runs in production and in a simulation.
+//!
+//! # A selector of one's own
+//! The member of the fewest requests in flight, of all, the first of equals:
+//! ```
+//! use equipoise::{Backend, Selector, selector::{At, Members, Pick}};
+//!
+//! struct Emptiest;
+//!
+//! impl<B: Backend> Selector<B> for Emptiest {
+//!     type Memory = ();
+//!     type Table = ();
+//!     fn memory(&self, _: &B) {}
+//!     fn prepare(&self, _: &Members<'_, B, ()>) {}
+//!     fn select(&self, _: &(), pick: &Pick<'_, B, ()>) -> Option<At> {
+//!         pick.iter().filter(|at| pick.is_open(*at)).min_by_key(|at| pick.load(*at))
+//!     }
+//! }
+//! ```
+//! `testing::selector_suite!` (feature `testing`) holds it to the contract; it will say that this one ignores weights.
+//!
+//! # How the families fit
+//! - **A hash ring** ([Karger et al. 1997](https://dl.acm.org/doi/10.1145/258533.258660)): no memory; the table is the
+//!   sorted points of all members, each with its [`At`]; `select` looks up [`Ask::key`](crate::Ask::key) and walks on
+//!   past the points of members that are not [open](Pick::is_open), which is the key's order of preference. Maglev's
+//!   table and rendezvous' seeds are tables in the same way.
+//! - **A weighted stride** ([Waldspurger and Weihl 1995](https://dl.acm.org/doi/10.5555/889650)): the position is in the
+//!   selector and survives; the table is the order, or what makes it ([`RoundRobin`] is one).
+//! - **Peak EWMA** ([Finagle](https://twitter.github.io/finagle/guide/Clients.html)): the memory is an atomic estimate
+//!   and its time; `OBSERVES` is true; `select` calls [`Pick::now`], so that the latency is measured and the estimate
+//!   decays as it is read, and compares estimate × [load](Pick::load) of two; [`observe`](Selector::observe) raises it
+//!   at once to a higher sample, lets it sink to a lower, and lets a [censored](Completion::outcome) one only raise it.
+//! - **Prequal** ([Wydrowski et al. 2024](https://www.usenix.org/conference/nsdi24/presentation/wydrowski)): the pool of
+//!   probe answers is in the selector (answers are of members, and used up by whoever picks); a prober, fed by the
+//!   pool's events, writes to it; the table has the index from member to [`At`]; `select` takes the best by the hot-cold
+//!   rule, and passes by an answer whose member is not open.
+//! - **Reported load** ([gRPC A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md)):
+//!   the memory is the last report and its time, written when an answer or a probe brings one;
+//!   [`refresh`](Selector::refresh) is a second; `prepare` turns reports into the weights of a stride.
+//!
+//! # Selectors around selectors
+//! One that narrows the choice for another (tiers, the near first, bounded loads) calls the inner one with
+//! [`Pick::closing`], which closes further members for it. Its memory is a pair, of which [`Pick::within`] and
+//! [`Members::within`] show the inner its own. Positions pass through unchanged, however deep.
 
 mod alias;
 mod any;

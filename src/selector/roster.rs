@@ -1,6 +1,6 @@
 //! The members of one snapshot, laid out for picking.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use crate::member::{MemberId, Token};
 
@@ -16,12 +16,18 @@ impl At {
 
 /// Column by column, so that reading the loads of many touches nothing else. The open members come first.
 pub(crate) struct Roster<B> {
-    tokens: Box<[Weak<Token<B>>]>,
+    tokens: Box<[Weak<Token<Arc<B>>>]>,
     members: Box<[MemberId]>,
     weights: Weights,
     limits: Option<Box<[u32]>>,
-    earlier: Box<[(u32, Weak<Token<B>>)]>,
+    earlier: Box<[Earlier<B>]>,
     open: u32,
+}
+
+/// A replaced incarnation of the member at a position, with leases left.
+struct Earlier<B> {
+    at: At,
+    token: Weak<Token<Arc<B>>>,
 }
 
 /// The weights of the open members.
@@ -32,12 +38,12 @@ enum Weights {
 
 /// A row of a [`Roster`] in the making.
 pub(crate) struct Row<'a, B> {
-    pub(crate) token: Weak<Token<B>>,
+    pub(crate) token: Weak<Token<Arc<B>>>,
     pub(crate) member: MemberId,
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
-    /// Incarnations replaced under the same id that still have leases.
-    pub(crate) earlier: &'a [Weak<Token<B>>],
+    /// Incarnations replaced under the same id, held by the registry, that may have leases.
+    pub(crate) earlier: &'a [Arc<Token<Arc<B>>>],
 }
 
 impl<B> Roster<B> {
@@ -61,7 +67,11 @@ impl<B> Roster<B> {
             }
             limited |= row.limit.is_some();
             limits.push(row.limit.unwrap_or(u32::MAX));
-            earlier.extend(row.earlier.iter().map(|token| (index as u32, token.clone())));
+            let at = At(index as u32);
+            earlier.extend(row.earlier.iter().map(|token| Earlier {
+                at,
+                token: Arc::downgrade(token),
+            }));
         }
         let first = weights.first().copied().unwrap_or(1);
         let equal = weights.iter().all(|weight| *weight == first);
@@ -84,7 +94,7 @@ impl<B> Roster<B> {
         self.tokens.len()
     }
 
-    pub(crate) fn token(&self, at: At) -> &Weak<Token<B>> {
+    pub(crate) fn token(&self, at: At) -> &Weak<Token<Arc<B>>> {
         &self.tokens[at.index()]
     }
 
@@ -129,11 +139,11 @@ impl<B> Roster<B> {
 
     #[cold]
     fn load_of_earlier(&self, at: At) -> usize {
-        let from = self.earlier.partition_point(|(index, _)| *index < at.0);
+        let from = self.earlier.partition_point(|earlier| earlier.at < at);
         self.earlier[from..]
             .iter()
-            .take_while(|(index, _)| *index == at.0)
-            .map(|(_, token)| token.strong_count())
+            .take_while(|earlier| earlier.at == at)
+            .map(|earlier| earlier.token.strong_count().saturating_sub(1))
             .sum()
     }
 

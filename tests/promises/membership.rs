@@ -237,6 +237,41 @@ fn a_drain_takes_nothing_new_but_serves_its_sessions_and_tells_when_it_rests() {
 }
 
 #[test]
+fn drained_is_not_told_before_the_drain_is_in_force() {
+    let clock = ManualClock::new();
+    let builder = Pool::builder_on(clock.clock()).backends(endpoints(&["a", "b"]));
+    let (pool, mut driver) = builder.build();
+    let mut events = pool.events();
+    let _ = pool.handle().drain("a");
+    run(&mut driver);
+    // Until now a pick could still take it: nobody can say yet that it rests.
+    let id: Arc<str> = "a".into();
+    assert_eq!(told(&mut events), [Event::DrainStarted { id: Arc::clone(&id) }]);
+    clock.advance(Duration::from_millis(10));
+    run(&mut driver);
+    assert_eq!(told(&mut events), [Event::Drained { id }]);
+}
+
+#[test]
+fn a_closing_pool_waits_for_members_that_were() {
+    let clock = ManualClock::new();
+    let builder = Pool::builder_on(clock.clock()).backends(endpoints(&["a", "b", "c"]));
+    let (mut pool, mut driver) = builder.build();
+    let removed = pool.pick(&Ask::new().with_home(Home::new("a"))).unwrap();
+    let replaced = pool.pick(&Ask::new().with_home(Home::new("b"))).unwrap();
+    let _ = pool.handle().remove("a");
+    let _ = pool.handle().update(endpoint("b"));
+    run(&mut driver);
+    let _ = pool.handle().remove("b");
+    let mut closed = pool.close();
+    for lease in [Some(removed), Some(replaced), None] {
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(run(&mut driver), lease.is_none());
+        assert_eq!(poll_once(&mut closed).is_ready(), lease.is_none());
+    }
+}
+
+#[test]
 fn what_changes_nothing_says_so_and_tells_nothing() {
     let (pool, mut driver) = builder(&["a"]).build();
     let mut events = pool.events();

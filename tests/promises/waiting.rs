@@ -1,8 +1,8 @@
 //! Nobody to pick, everybody full: at once or bounded, first come first served, and nothing hangs for ever.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Lease, LeastLoaded, ManualClock, Pool, Token};
+use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Lease, LeastLoaded, ManualClock, Pool};
 use tower::discover::Change;
 
 use super::*;
@@ -19,7 +19,7 @@ fn queued(capacity: usize) -> (ManualClock, Pool<Plain>, Driver<Plain, LeastLoad
     (clock, pool, driver)
 }
 
-fn served(acquire: &mut Acquire<Plain, LeastLoaded>) -> Option<Lease<Token<Plain>>> {
+fn served(acquire: &mut Acquire<Plain, LeastLoaded>) -> Option<Lease<Arc<Plain>>> {
     match poll_once(acquire) {
         Poll::Ready(lease) => Some(lease.unwrap()),
         Poll::Pending => None,

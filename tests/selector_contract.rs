@@ -1,0 +1,304 @@
+//! The contract of a selector, held by every one there is: plain, erased and wrapped. And the suite that holds it:
+//! selectors that break the contract do not pass.
+#![cfg(all(feature = "testing", not(loom)))]
+
+use equipoise::{
+    AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
+    selector::{At, Choices, Completion, Members, Pick},
+    selector_suite,
+    testing::Suite,
+};
+
+fn least_of(d: usize) -> LeastLoaded {
+    LeastLoaded::of(Choices::new(d).unwrap())
+}
+
+selector_suite!(random: Random::new());
+selector_suite!(round_robin: RoundRobin::new());
+selector_suite!(least_loaded: LeastLoaded::new());
+selector_suite!(least_of_1: least_of(1));
+selector_suite!(least_of_2: least_of(2));
+selector_suite!(least_of_3: least_of(3));
+selector_suite!(least_of_32: least_of(32));
+
+selector_suite!(any_random: Strategy::Random.selector());
+selector_suite!(any_round_robin: Strategy::RoundRobin.selector());
+selector_suite!(any_least_loaded: Strategy::default().selector());
+selector_suite!(any_of_any: AnySelector::new(Strategy::RoundRobin.selector()));
+
+/// A strategy that is added is erased, tested and named above; until it is, this says so.
+#[test]
+fn no_strategy_is_forgotten() {
+    let tested = ["least_loaded", "round_robin", "random"];
+    let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
+    assert_eq!(all, tested);
+}
+
+/// Prefers one half of the members; anybody if none of those is open.
+struct Halves<S> {
+    inner: S,
+    prefers: Half,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Half {
+    First,
+    Second,
+}
+
+impl<S> Halves<S> {
+    fn first(inner: S) -> Self {
+        let prefers = Half::First;
+        Self { inner, prefers }
+    }
+
+    fn second(inner: S) -> Self {
+        let prefers = Half::Second;
+        Self { inner, prefers }
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Selector<B> for Halves<S> {
+    type Memory = S::Memory;
+    type Table = S::Table;
+    const OBSERVES: bool = S::OBSERVES;
+
+    fn memory(&self, backend: &B) -> S::Memory {
+        self.inner.memory(backend)
+    }
+
+    fn prepare(&self, members: &Members<'_, B, S::Memory>) -> S::Table {
+        self.inner.prepare(members)
+    }
+
+    fn select(&self, table: &S::Table, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
+        // Positions are in the order of joining.
+        let middle = pick.iter().nth(pick.len() / 2);
+        let is_closed = |at| (Some(at) < middle) != (self.prefers == Half::First);
+        let preferred = pick.closing(&is_closed, |pick| {
+            assert!(!pick.all_open());
+            self.inner.select(table, pick)
+        });
+        // Nothing but the pool would notice that an inner selector had lost what this one closed.
+        assert!(preferred.is_none_or(|at| pick.is_open(at) && !is_closed(at)));
+        preferred.or_else(|| self.inner.select(table, pick))
+    }
+
+    fn observe(&self, memory: &S::Memory, completion: &Completion) {
+        self.inner.observe(memory, completion);
+    }
+}
+
+/// Two selectors with a memory and a table each; the second is asked only if the first knows nobody, and learns all.
+struct Both<S, T>(S, T);
+
+impl<B: Backend, S: Selector<B>, T: Selector<B>> Selector<B> for Both<S, T> {
+    type Memory = (S::Memory, T::Memory);
+    type Table = (S::Table, T::Table);
+    const OBSERVES: bool = S::OBSERVES || T::OBSERVES;
+
+    fn memory(&self, backend: &B) -> Self::Memory {
+        (self.0.memory(backend), self.1.memory(backend))
+    }
+
+    fn prepare(&self, members: &Members<'_, B, Self::Memory>) -> Self::Table {
+        (
+            members.within(|memory| &memory.0, |members| self.0.prepare(members)),
+            members.within(|memory| &memory.1, |members| self.1.prepare(members)),
+        )
+    }
+
+    fn select(&self, table: &Self::Table, pick: &Pick<'_, B, Self::Memory>) -> Option<At> {
+        let first = pick.within(|memory| &memory.0, |pick| self.0.select(&table.0, pick));
+        first.or_else(|| pick.within(|memory| &memory.1, |pick| self.1.select(&table.1, pick)))
+    }
+
+    fn observe(&self, memory: &Self::Memory, completion: &Completion) {
+        self.0.observe(&memory.0, completion);
+        self.1.observe(&memory.1, completion);
+    }
+}
+
+/// Remembers each member's id, and makes sure that it is given that very memory, however it is wrapped.
+struct Remembering;
+
+impl<B: Backend> Selector<B> for Remembering {
+    type Memory = String;
+    type Table = Vec<String>;
+
+    fn memory(&self, backend: &B) -> String {
+        backend.id().to_owned()
+    }
+
+    fn prepare(&self, members: &Members<'_, B, String>) -> Vec<String> {
+        assert!(members.iter().all(|at| members.memory(at) == members.backend(at).id()));
+        members.iter().map(|at| members.memory(at).clone()).collect()
+    }
+
+    fn select(&self, table: &Vec<String>, pick: &Pick<'_, B, String>) -> Option<At> {
+        assert!(pick.iter().zip(table).all(|(at, id)| pick.memory(at) == id));
+        let _ = pick.now();
+        pick.any_open()
+    }
+}
+
+// Half of the members have all the weight: shares are not by weight.
+selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
+selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
+selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
+selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
+selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
+selector_suite!(remembering: Remembering);
+selector_suite!(both: Both(LeastLoaded::new(), Remembering));
+selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);
+selector_suite!(both_nested: Both(Both(Random::new(), Remembering), Strategy::RoundRobin.selector()));
+selector_suite!(any_of_wrapped: AnySelector::new(Both(Halves::second(RoundRobin::new()), Remembering)), weights = ignored);
+
+/// A type by its name, and a backend of one's own.
+mod by_name {
+    use super::*;
+    use std::sync::Arc;
+
+    selector_suite!(
+        LeastLoaded,
+        backends = |id, weight| Arc::new(Endpoint::new(id, 7_u8).with_weight(weight))
+    );
+}
+
+/// What a bad selector does in place of a choice.
+type Choice = fn(&Pick<'_, Endpoint<()>, ()>) -> Option<At>;
+
+struct Bad(Choice);
+
+impl Selector<Endpoint<()>> for Bad {
+    type Memory = ();
+    type Table = ();
+
+    fn memory(&self, _: &Endpoint<()>) {}
+
+    fn prepare(&self, _: &Members<'_, Endpoint<()>, ()>) {}
+
+    fn select(&self, (): &(), pick: &Pick<'_, Endpoint<()>, ()>) -> Option<At> {
+        (self.0)(pick)
+    }
+}
+
+/// Both tests of the contract fail, each with these words.
+fn breaks(choice: Choice, words: &str) {
+    let suite = Suite::new(move || Bad(choice));
+    for violation in [suite.picks_open_members(), suite.bears_extremes()] {
+        let violation = violation.expect_err(words).to_string();
+        assert!(violation.contains(words), "{violation}");
+    }
+    assert!(suite.check().is_err());
+}
+
+#[test]
+fn a_selector_that_takes_closed_members_fails() {
+    breaks(|pick| pick.iter().next(), "which is closed");
+    breaks(|pick| pick.iter().last(), "which is closed");
+}
+
+#[test]
+fn a_selector_that_gives_up_early_fails() {
+    breaks(
+        |pick| pick.iter().next().filter(|at| pick.is_open(*at)),
+        "chose nobody while 'm",
+    );
+    // Two tries are not enough either.
+    let twice = |pick: &Pick<'_, Endpoint<()>, ()>| {
+        let mut tries = (0..2)
+            .filter(|_| !pick.is_empty())
+            .map(|_| pick.at(pick.below(pick.len() as u64) as usize));
+        tries.find(|at| pick.is_open(*at))
+    };
+    breaks(twice, "chose nobody while 'm");
+}
+
+#[test]
+fn a_selector_that_panics_fails() {
+    breaks(|pick| pick.next_open(pick.at(0)), "panicked: no member at 0");
+    // A sum of weights that is too small for them.
+    let overflows = |pick: &Pick<'_, Endpoint<()>, ()>| {
+        let sum = pick.iter().try_fold(0_u32, |sum, at| sum.checked_add(pick.weight(at)));
+        sum.expect("a sum of weights");
+        pick.any_open()
+    };
+    breaks(overflows, "panicked: a sum of weights");
+}
+
+#[test]
+fn a_selector_that_ignores_weights_fails() {
+    let even = |pick: &Pick<'_, Endpoint<()>, ()>| {
+        let open: Vec<At> = pick.iter().filter(|at| pick.is_open(*at)).collect();
+        (!open.is_empty()).then(|| open[pick.below(open.len() as u64) as usize])
+    };
+    let suite = Suite::new(move || Bad(even));
+    // It keeps the rest of the contract.
+    suite.picks_open_members().unwrap();
+    suite.bears_extremes().unwrap();
+    let violation = suite.honours_weights().unwrap_err().to_string();
+    assert!(violation.contains("does not honour weights"), "{violation}");
+    assert!(suite.check().is_err());
+    // With enough tolerance anything goes.
+    suite.tolerance(1e12).check().unwrap();
+}
+
+#[test]
+fn a_keyed_suite_has_a_key_in_every_ask_and_a_plain_one_has_not() {
+    let keyed = |pick: &Pick<'_, Endpoint<()>, ()>| {
+        pick.ask().key().expect("a key");
+        pick.any_open()
+    };
+    Suite::new(move || Bad(keyed)).keyed().check().unwrap();
+    breaks(keyed, "panicked: a key");
+}
+
+/// Keeps its first table for ever.
+struct Stale(std::sync::OnceLock<Vec<At>>);
+
+impl<B: Backend> Selector<B> for Stale {
+    type Memory = ();
+    type Table = Vec<At>;
+
+    fn memory(&self, _: &B) {}
+
+    fn prepare(&self, members: &Members<'_, B, ()>) -> Vec<At> {
+        self.0.get_or_init(|| members.iter().collect()).clone()
+    }
+
+    fn select(&self, table: &Vec<At>, _: &Pick<'_, B, ()>) -> Option<At> {
+        table.first().copied()
+    }
+}
+
+/// Fails once the members have changed.
+struct Brittle;
+
+impl<B: Backend> Selector<B> for Brittle {
+    type Memory = ();
+    type Table = ();
+
+    fn memory(&self, _: &B) {}
+
+    fn prepare(&self, members: &Members<'_, B, ()>) {
+        assert!(
+            members.iter().all(|at| members.backend(at).id() != "m5"),
+            "no fifth member"
+        );
+    }
+
+    fn select(&self, (): &(), pick: &Pick<'_, B, ()>) -> Option<At> {
+        pick.any_open()
+    }
+}
+
+#[test]
+fn a_selector_that_clings_to_old_positions_or_fails_to_prepare_fails() {
+    let stale = Suite::new(|| Stale(std::sync::OnceLock::new())).picks_open_members();
+    assert!(stale.is_err());
+    let brittle = Suite::new(|| Brittle).picks_open_members().unwrap_err().to_string();
+    assert!(brittle.contains("panicked"), "{brittle}");
+    assert!(brittle.contains("no fifth member"), "{brittle}");
+}
