@@ -179,7 +179,7 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for Endpoint<T> {
                 "id" => return Err(EndpointError::new("id", value, "expected a text that is not empty")),
                 "weight" => endpoint.weight = number("weight", value, u32::MAX)?,
                 "priority" => endpoint.priority = number("priority", value, u8::MAX)?,
-                "locality" if !value.is_empty() => {
+                "locality" if !value.trim_matches('/').is_empty() => {
                     let (region, zone) = value.split_once('/').unwrap_or((value, ""));
                     endpoint.locality = Some(Locality::new(region, zone));
                 }
@@ -261,6 +261,7 @@ mod tests {
             ("1.2.3.4:80,priority=256", "priority"),
             ("1.2.3.4:80,id=", "id"),
             ("1.2.3.4:80,locality=", "locality"),
+            ("1.2.3.4:80,locality=/", "locality"),
             ("1.2.3.4:80,wieght=1", "field"),
             ("1.2.3.4:80,", "field"),
         ] {

@@ -205,6 +205,8 @@ impl Future for ManualSleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // Wakers are cloned and dropped outside the lock: that is not our code.
+        let waker = cx.waker().clone();
         let mut hands = this.clock.0.lock();
         if hands.now >= this.deadline {
             return Poll::Ready(());
@@ -213,7 +215,9 @@ impl Future for ManualSleep {
             hands.tickets += 1;
             hands.tickets
         });
-        hands.sleepers.insert((this.deadline, ticket), cx.waker().clone());
+        let last = hands.sleepers.insert((this.deadline, ticket), waker);
+        drop(hands);
+        drop(last);
         Poll::Pending
     }
 }
@@ -221,7 +225,8 @@ impl Future for ManualSleep {
 impl Drop for ManualSleep {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.clock.0.lock().sleepers.remove(&(self.deadline, ticket));
+            let last = self.clock.0.lock().sleepers.remove(&(self.deadline, ticket));
+            drop(last);
         }
     }
 }

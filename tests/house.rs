@@ -8,8 +8,9 @@ use std::{
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 10] =
-    ["sync", "error", "backend", "clock", "event", "member", "ask", "selector", "discover", "pool"];
+const CORE: [&str; 10] = [
+    "sync", "error", "backend", "clock", "event", "member", "ask", "selector", "discover", "pool",
+];
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
@@ -26,13 +27,19 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The first names of all paths that begin with `crate::`, those in braces included.
 fn imports(source: &str) -> Vec<String> {
     // Comments and docs are seen from outside: their `crate::` is a reader's.
-    let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code: String = source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
     let mut names = Vec::new();
     for after in code.split("crate::").skip(1) {
         let group = after.strip_prefix('{').map(top_level);
         let single = || vec![after];
         for path in group.unwrap_or_else(single) {
-            let name = path.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            let name = path
+                .trim_start()
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next();
             names.extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
         }
     }
@@ -95,13 +102,24 @@ fn imports_go_down_only() {
 
 #[test]
 fn the_parser_reads_what_rustfmt_writes() {
-    let source = "use crate::{\n    ask::Ask,\n    clock::{Clock, Stamp},\n    Error,\n};\n// use crate::no;\ncrate::pool::x();";
+    let source =
+        "use crate::{\n    ask::Ask,\n    clock::{Clock, Stamp},\n    Error,\n};\n// use crate::no;\ncrate::pool::x();";
     assert_eq!(imports(source), ["ask", "clock", "Error", "pool"]);
-    for (module, name) in [("ask", "pool"), ("selector", "pool"), ("pool", "balance"), ("http", "pool"), ("pool", "Error")]
-    {
+    for (module, name) in [
+        ("ask", "pool"),
+        ("selector", "pool"),
+        ("pool", "balance"),
+        ("http", "pool"),
+        ("pool", "Error"),
+    ] {
         assert!(objection(module, name).is_some(), "{module} {name}");
     }
-    for (module, name) in [("pool", "selector"), ("balance", "pool"), ("http", "Lease"), ("testing", "selector")] {
+    for (module, name) in [
+        ("pool", "selector"),
+        ("balance", "pool"),
+        ("http", "Lease"),
+        ("testing", "selector"),
+    ] {
         assert!(objection(module, name).is_none(), "{module} {name}");
     }
 }
@@ -109,8 +127,15 @@ fn the_parser_reads_what_rustfmt_writes() {
 #[test]
 fn files_are_short() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for path in ["src", "tests", "examples", "benches"].iter().flat_map(|folder| sources(&root.join(folder))) {
+    for path in ["src", "tests", "examples", "benches"]
+        .iter()
+        .flat_map(|folder| sources(&root.join(folder)))
+    {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 450, "{}: {lines} lines; about 400 is the most that is read at once", path.display());
+        assert!(
+            lines <= 450,
+            "{}: {lines} lines; about 400 is the most that is read at once",
+            path.display()
+        );
     }
 }

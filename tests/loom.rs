@@ -31,6 +31,13 @@ fn pool(ids: &[&str], limit: Option<u32>) -> (Members, Driver<Endpoint<()>, Leas
     .build()
 }
 
+/// All schedules with up to three preemptions: without a bound the one with three threads takes more than minutes.
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(test);
+}
+
 fn run(driver: &mut Driver<Endpoint<()>, LeastLoaded>) {
     let polled = std::pin::Pin::new(driver).poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
@@ -38,7 +45,7 @@ fn run(driver: &mut Driver<Endpoint<()>, LeastLoaded>) {
 
 #[test]
 fn a_removed_member_is_not_picked_after_the_publish() {
-    loom::model(|| {
+    model(|| {
         let (pool, mut driver) = pool(&["a", "b"], None);
         let mut picker = pool.clone();
         let handle = pool.handle();
@@ -60,7 +67,7 @@ fn a_removed_member_is_not_picked_after_the_publish() {
 
 #[test]
 fn a_release_wakes_who_waits() {
-    loom::model(|| {
+    model(|| {
         let (pool, _driver) = pool(&["a"], Some(1));
         let lease = pool.clone().pick(&Ask::new()).unwrap();
         let waiter = thread::spawn(move || {
@@ -76,10 +83,7 @@ fn a_release_wakes_who_waits() {
 
 #[test]
 fn two_releases_wake_two_who_wait() {
-    let mut model = loom::model::Builder::new();
-    // All schedules with up to two preemptions: without a bound this one takes hours.
-    model.preemption_bound = Some(2);
-    model.check(|| {
+    model(|| {
         let (pool, _driver) = pool(&["a"], Some(2));
         let leases = [(); 2].map(|()| pool.clone().pick(&Ask::new()).unwrap());
         let waiters = [(); 2].map(|()| {
@@ -95,7 +99,7 @@ fn two_releases_wake_two_who_wait() {
 
 #[test]
 fn who_is_called_and_leaves_calls_the_next() {
-    loom::model(|| {
+    model(|| {
         let (pool, _driver) = pool(&["a"], Some(1));
         let lease = pool.clone().pick(&Ask::new()).unwrap();
         // The first in the queue gives up, perhaps after it was called.
@@ -112,12 +116,12 @@ fn who_is_called_and_leaves_calls_the_next() {
 
 #[test]
 fn a_new_member_wakes_who_waits() {
-    loom::model(|| {
+    model(|| {
         let (pool, mut driver) = pool(&["a"], Some(1));
         let _lease = pool.clone().pick(&Ask::new()).unwrap();
         let handle = pool.handle();
         let publisher = thread::spawn(move || {
-            let _ = handle.insert(Endpoint::new("b", ()));
+            drop(handle.insert(Endpoint::new("b", ())));
             run(&mut driver);
             driver
         });

@@ -95,29 +95,27 @@ impl LeastLoaded {
         }
     }
 
-    /// `ALL`: every member is open, and need not be asked.
+    /// `PLAIN`: every member is open, and need not be asked.
     #[inline]
-    fn of_all<const ALL: bool, B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
+    fn of_all<const PLAIN: bool, B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
         let least = pick.with_random(|random| {
             let mut bits = 0;
             let mut least = u64::MAX;
             for at in pick.iter() {
                 let order = at.index();
                 bits = if order % 2 == 0 { random.next() } else { bits >> 32 };
-                if ALL || pick.is_open(at) {
-                    least = least.min(key(pick.load(at), bits as u32, order));
-                }
+                least = least.min(Self::key::<PLAIN, B, M>(pick, at, bits as u32, order));
             }
             least
         });
         (least != u64::MAX).then_some(At((least & ORDER) as u32))
     }
 
-    /// Draws `d` members, at most `D`, without replacement: the first from all; then one from each of `d` − 1 equal
-    /// stretches of the circle that begins behind the first. So none is drawn twice, every member has the same chance
-    /// and, as `d` = 2, every pair.
+    /// Draws `d` members, at most `D`, without replacement: the first from all; then one from each of `d` − 1 stretches
+    /// of one length on the circle that begins behind the first. So none is drawn twice, every member has the same
+    /// chance and, as `d` = 2, every pair.
     #[inline]
-    fn of_drawn<const D: usize, const ALL: bool, B, M>(d: usize, pick: &Pick<'_, B, M>) -> Option<At> {
+    fn of_drawn<const D: usize, const PLAIN: bool, B, M>(d: usize, pick: &Pick<'_, B, M>) -> Option<At> {
         let len = pick.len() as u64;
         let mut bits = [0u32; D];
         let first = pick.with_random(|random| {
@@ -130,32 +128,39 @@ impl LeastLoaded {
             }
             random.below(len)
         });
+        // What is left over, fewer than `d` members before the first, is left out: elsewhere each time.
+        let stretch = (len - 1) / (d as u64).max(2).saturating_sub(1);
         // First all places, then all loads: the loads, each of which may miss the cache, then overlap.
-        let (rest, stretches) = (len - 1, (d as u64).max(2) - 1);
         let places: [u64; D] = from_fn(|order| {
-            // The first stretch is the first member alone.
-            let stretch = |order: usize| match order as u64 {
-                0 => 0,
-                order => 1 + rest * (order - 1) / stretches,
-            };
-            let (from, to) = (stretch(order), stretch(order + 1));
+            if order == 0 {
+                return first;
+            }
             // 32 bits each: off by at most the stretch's length in 2³². What is left of them breaks ties.
-            let product = u64::from(bits[order]) * (to - from);
+            let product = u64::from(bits[order]) * stretch;
             bits[order] = product as u32;
-            let place = first + from + (product >> 32);
+            let place = first + 1 + stretch * (order as u64 - 1) + (product >> 32);
             place - len * u64::from(place >= len)
         });
         let mut least = u64::MAX;
         for order in 0..d.min(D) {
             let at = At(places[order] as u32);
-            if ALL || pick.is_open(at) {
-                least = least.min(key(pick.load(at), bits[order], order));
-            }
+            least = least.min(Self::key::<PLAIN, B, M>(pick, at, bits[order], order));
         }
         if least == u64::MAX {
             return pick.any_open();
         }
         places.get((least & ORDER) as usize).map(|place| At(*place as u32))
+    }
+
+    #[inline]
+    fn key<const PLAIN: bool, B, M>(pick: &Pick<'_, B, M>, at: At, tie: u32, order: usize) -> u64 {
+        if PLAIN {
+            key(pick.plain_load(at), tie, order)
+        } else if pick.is_open(at) {
+            key(pick.load(at), tie, order)
+        } else {
+            u64::MAX
+        }
     }
 }
 
@@ -193,7 +198,7 @@ impl Least {
 }
 
 impl LeastLoaded {
-    /// Some members are closed.
+    /// Some members are closed, or were replaced.
     #[inline(never)]
     fn of_some<B, M>(self, few: bool, pick: &Pick<'_, B, M>) -> Option<At> {
         if few {
@@ -277,9 +282,9 @@ impl<B: Backend> Selector<B> for LeastLoaded {
         let few = pick.len() <= self.scanned();
         match &table.0 {
             _ if pick.is_empty() => None,
-            None if few && pick.all_open() => Self::of_all::<true, B, ()>(pick),
+            None if few && pick.is_plain() => Self::of_all::<true, B, ()>(pick),
             // The usual numbers have code of their own.
-            None if !few && pick.all_open() => match self.choices.get() {
+            None if !few && pick.is_plain() => match self.choices.get() {
                 2 => Self::of_drawn::<2, true, B, ()>(2, pick),
                 8 => Self::of_drawn::<8, true, B, ()>(8, pick),
                 d => Self::of_drawn::<{ Choices::MAX }, true, B, ()>(d, pick),

@@ -175,6 +175,18 @@ impl<'a, B, M> Pick<'a, B, M> {
         self.view.roster.load(at)
     }
 
+    /// Whether nothing needs to be asked member by member, neither if it is open nor for its earlier incarnations.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.all_open() && self.view.roster.is_settled()
+    }
+
+    /// [`load`](Pick::load) in a [plain](Pick::is_plain) pick.
+    #[inline]
+    pub(super) fn plain_load(&self, at: At) -> usize {
+        self.view.roster.settled_load(at)
+    }
+
     /// The member's weight, at least 1.
     #[inline]
     pub fn weight(&self, at: At) -> u32 {

@@ -126,11 +126,23 @@ impl<B> Roster<B> {
         }
     }
 
+    /// Whether no member has an earlier incarnation with leases: the common case.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.earlier.is_empty()
+    }
+
+    /// [`load`](Roster::load) of a [settled](Roster::is_settled) roster.
+    #[inline]
+    pub(super) fn settled_load(&self, at: At) -> usize {
+        self.tokens[at.index()].strong_count().saturating_sub(1)
+    }
+
     /// Requests in flight: the token's strong count less the registry's own.
     #[inline]
     pub(crate) fn load(&self, at: At) -> usize {
-        let load = self.tokens[at.index()].strong_count().saturating_sub(1);
-        if self.earlier.is_empty() {
+        let load = self.settled_load(at);
+        if self.is_settled() {
             load
         } else {
             load + self.load_of_earlier(at)

@@ -103,7 +103,9 @@ impl Strategy {
         let strategy = self.name();
         match (self, key) {
             (Self::LeastLoaded(selector), "d") => {
-                let choices = value.parse().ok().and_then(Choices::new);
+                // `+2` would parse; nobody means it.
+                let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+                let choices = digits.and_then(|digits| digits.parse().ok()).and_then(Choices::new);
                 *selector = LeastLoaded::of(choices.ok_or_else(|| StrategyError::Value {
                     strategy,
                     parameter: "d",
@@ -256,6 +258,10 @@ mod tests {
             (
                 "least_loaded(d=33)",
                 "invalid d '33' of strategy least_loaded: expected a whole number from 1 to 32",
+            ),
+            (
+                "least_loaded(d=+2)",
+                "invalid d '+2' of strategy least_loaded: expected a whole number from 1 to 32",
             ),
             (
                 "least_loaded(d=-1)",

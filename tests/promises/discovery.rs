@@ -121,7 +121,7 @@ fn a_panic_in_discovery_is_told_and_the_driver_goes_on() {
     run(&mut driver);
     let failed = |event: &Event| matches!(event, Event::DiscoveryFailed { error } if error.contains("as scripted"));
     assert!(told(&mut events).iter().any(failed));
-    let _ = pool.handle().insert(endpoint("c"));
+    drop(pool.handle().insert(endpoint("c")));
     run(&mut driver);
     assert_eq!(ids(&pool), ["a", "c"]);
     clock.advance(Duration::from_secs(1));
@@ -160,7 +160,7 @@ fn all_that_is_ready_is_published_once() {
     let (pool, mut driver) = builder.selector(touchy.clone()).build();
     script.say((0..500).map(|key| insert(key, &key.to_string())));
     script.say((0..499).map(remove));
-    let _ = pool.handle().insert(endpoint("by hand"));
+    drop(pool.handle().insert(endpoint("by hand")));
     let before = touchy.prepared.load(SeqCst);
     run(&mut driver);
     assert_eq!(touchy.prepared.load(SeqCst) - before, 1);

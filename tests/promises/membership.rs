@@ -19,7 +19,7 @@ fn an_update_keeps_live_counts_history_and_drain() {
     let before = pool.pick(&Ask::new()).unwrap();
     let member = before.member();
     drop(pool.pick(&Ask::new()).unwrap());
-    let _ = pool.handle().update(endpoint("a").with_weight(7));
+    drop(pool.handle().update(endpoint("a").with_weight(7)));
     run(&mut driver);
     let after = pool.pick(&Ask::new()).unwrap();
     assert_eq!(after.backend().weight(), 7);
@@ -35,8 +35,8 @@ fn an_update_keeps_live_counts_history_and_drain() {
     assert_eq!(pool.members()[0].in_flight, 1);
     drop(after);
     assert_eq!(pool.members()[0].in_flight, 0);
-    let _ = pool.handle().drain("a");
-    let _ = pool.handle().insert(endpoint("a"));
+    drop(pool.handle().drain("a"));
+    drop(pool.handle().insert(endpoint("a")));
     run(&mut driver);
     assert!(
         pool.members()[0].draining,
@@ -48,7 +48,7 @@ fn an_update_keeps_live_counts_history_and_drain() {
 fn a_limit_counts_the_leases_of_replaced_backends() {
     let (mut pool, mut driver) = builder(&["a"]).in_flight_limit(2).build();
     let _first = pool.pick(&Ask::new()).unwrap();
-    let _ = pool.handle().update(endpoint("a"));
+    drop(pool.handle().update(endpoint("a")));
     run(&mut driver);
     let second = pool.pick(&Ask::new()).unwrap();
     assert!(pool.pick(&Ask::new()).is_err());
@@ -114,7 +114,7 @@ fn retired_snapshots_are_freed_by_the_driver() {
     let builder = Pool::builder_on(clock.clock()).backends(endpoints(&["a", "b"]));
     let (mut pool, mut driver) = builder.selector(selector).build();
     let mut idle = pool.clone();
-    let _ = pool.handle().remove("a");
+    drop(pool.handle().remove("a"));
     run(&mut driver);
     // Neither the request that lets go of the old snapshot last frees it, nor does a clone that goes.
     assert_eq!(pool.pick(&Ask::new()).unwrap().backend_id(), "b");
@@ -133,7 +133,7 @@ fn an_idle_clone_keeps_no_removed_backend_alive() {
     let clock = ManualClock::new().clock();
     let (pool, mut driver) = Pool::builder_on(clock).backend(connected).backend(other).build();
     let _idle = pool.clone();
-    let _ = pool.handle().remove("a");
+    drop(pool.handle().remove("a"));
     assert!(poll_once(&mut driver).is_pending());
     assert_eq!(gone.load(SeqCst), 1);
 }
@@ -144,7 +144,7 @@ fn zero_weights_are_closed_and_all_zero_is_unavailable() {
     let builder = Pool::builder_on(clock).backend(endpoint("a").with_weight(0));
     let (mut pool, mut driver) = builder.backend(endpoint("b")).build();
     assert_eq!(reached(&mut pool, 50), ["b"]);
-    let _ = pool.handle().update(endpoint("b").with_weight(0));
+    drop(pool.handle().update(endpoint("b").with_weight(0)));
     run(&mut driver);
     let error = pool.pick(&Ask::new()).unwrap_err();
     assert_eq!(error.kind(), equipoise::ErrorKind::Unavailable);
@@ -177,11 +177,11 @@ fn the_later_of_two_with_one_id_replaces_the_earlier_once() {
 fn sets_of_none_of_one_and_of_a_hundred_thousand() {
     let (mut pool, mut driver) = builder(&[]).build();
     assert!(pool.pick(&Ask::new()).is_err());
-    let _ = pool.handle().insert(endpoint("a"));
+    drop(pool.handle().insert(endpoint("a")));
     run(&mut driver);
     assert_eq!(reached(&mut pool, 10), ["a"]);
     for index in 0..100_000 {
-        let _ = pool.handle().insert(endpoint(&index.to_string()));
+        drop(pool.handle().insert(endpoint(&index.to_string())));
     }
     run(&mut driver);
     assert_eq!(pool.members().len(), 100_001);
@@ -191,7 +191,7 @@ fn sets_of_none_of_one_and_of_a_hundred_thousand() {
         leases.len()
     );
     for index in 0..100_000 {
-        let _ = pool.handle().remove(index.to_string());
+        drop(pool.handle().remove(index.to_string()));
     }
     run(&mut driver);
     assert_eq!(reached(&mut pool, 10), ["a"]);
@@ -203,7 +203,7 @@ fn the_lowest_priority_that_has_a_weight_serves() {
     let builder = Pool::builder_on(clock).backend(endpoint("backup").with_priority(1));
     let (mut pool, mut driver) = builder.backend(endpoint("first")).build();
     assert_eq!(reached(&mut pool, 20), ["first"]);
-    let _ = pool.handle().drain("first");
+    drop(pool.handle().drain("first"));
     run(&mut driver);
     assert_eq!(reached(&mut pool, 20), ["backup"]);
 }
@@ -230,7 +230,7 @@ fn a_drain_takes_nothing_new_but_serves_its_sessions_and_tells_when_it_rests() {
     clock.advance(Duration::from_millis(100));
     run(&mut driver);
     assert_eq!(told(&mut events), [Event::Drained { id: Arc::clone(&id) }]);
-    let _ = pool.handle().undrain("a");
+    drop(pool.handle().undrain("a"));
     run(&mut driver);
     assert_eq!(told(&mut events), [Event::DrainEnded { id }]);
     assert_eq!(reached(&mut pool, 50), ["a", "b"]);
@@ -242,7 +242,7 @@ fn drained_is_not_told_before_the_drain_is_in_force() {
     let builder = Pool::builder_on(clock.clock()).backends(endpoints(&["a", "b"]));
     let (pool, mut driver) = builder.build();
     let mut events = pool.events();
-    let _ = pool.handle().drain("a");
+    drop(pool.handle().drain("a"));
     run(&mut driver);
     // Until now a pick could still take it: nobody can say yet that it rests.
     let id: Arc<str> = "a".into();
@@ -259,10 +259,10 @@ fn a_closing_pool_waits_for_members_that_were() {
     let (mut pool, mut driver) = builder.build();
     let removed = pool.pick(&Ask::new().with_home(Home::new("a"))).unwrap();
     let replaced = pool.pick(&Ask::new().with_home(Home::new("b"))).unwrap();
-    let _ = pool.handle().remove("a");
-    let _ = pool.handle().update(endpoint("b"));
+    drop(pool.handle().remove("a"));
+    drop(pool.handle().update(endpoint("b")));
     run(&mut driver);
-    let _ = pool.handle().remove("b");
+    drop(pool.handle().remove("b"));
     let mut closed = pool.close();
     for lease in [Some(removed), Some(replaced), None] {
         clock.advance(Duration::from_millis(100));

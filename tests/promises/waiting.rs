@@ -137,7 +137,7 @@ fn a_new_member_serves_those_who_wait() {
     let _lease = pool.pick(&Ask::new()).unwrap();
     let mut waits = pool.acquire(Ask::new());
     assert!(served(&mut waits).is_none());
-    let _ = pool.handle().insert(endpoint("b"));
+    drop(pool.handle().insert(endpoint("b")));
     run(&mut driver);
     assert_eq!(served(&mut waits).unwrap().backend_id(), "b");
 }
