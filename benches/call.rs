@@ -1,1 +1,204 @@
-fn main() {}
+//! A whole balanced call (ready, call, polled to its end) beside the same call of the bare inner service; what two
+//! threads do together beside one.
+
+mod measure;
+
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    sync::{
+        Barrier,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use equipoise::{
+    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, LeastLoaded, Pool, Random, RoundRobin, Selector,
+    selector::{At, Completion, Members, Pick},
+};
+use measure::ratio::{Case, median};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Answers at once with the request.
+#[derive(Clone)]
+struct Echo;
+
+impl<B> Service<Assigned<u64, B>> for Echo {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, assigned: Assigned<u64, B>) -> Self::Future {
+        ready(Ok(black_box(assigned.request)))
+    }
+}
+
+impl Service<u64> for Echo {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    #[inline]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(Ok(black_box(request)))
+    }
+}
+
+/// A random member, and the latency of every request measured and remembered.
+struct Timed;
+
+impl<B: Backend> Selector<B> for Timed {
+    /// The last latency in nanoseconds.
+    type Memory = AtomicU64;
+    type Table = ();
+    const OBSERVES: bool = true;
+
+    fn memory(&self, _: &B) -> AtomicU64 {
+        AtomicU64::new(0)
+    }
+
+    fn prepare(&self, _: &Members<'_, B, AtomicU64>) {}
+
+    fn select(&self, (): &(), pick: &Pick<'_, B, AtomicU64>) -> Option<At> {
+        pick.now();
+        if pick.is_empty() {
+            return None;
+        }
+        let at = pick.at(pick.below(pick.len() as u64) as usize);
+        if pick.is_open(at) { Some(at) } else { pick.any_open() }
+    }
+
+    fn observe(&self, memory: &AtomicU64, completion: &Completion) {
+        if let Some(latency) = completion.latency {
+            memory.store(latency.as_nanos() as u64, Relaxed);
+        }
+    }
+}
+
+type Balanced<S> = Balance<Echo, Endpoint<()>, S>;
+
+fn balanced<S: Selector<Endpoint<()>>>(members: usize, selector: S) -> Balanced<S> {
+    let backends = (0..members).map(|index| Endpoint::new(format!("b{index}"), ()));
+    let pool = Pool::builder().selector(selector).seed(1).backends(backends).build().0;
+    BalanceLayer::new(pool).layer(Echo)
+}
+
+/// Ready, called and polled to its end, which is at once.
+#[inline]
+fn call<S: Service<u64, Response = u64>>(service: &mut S) -> Option<u64> {
+    let mut cx = Context::from_waker(Waker::noop());
+    if !matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))) {
+        return None;
+    }
+    match pin!(service.call(black_box(7))).poll(&mut cx) {
+        Poll::Ready(result) => result.ok(),
+        Poll::Pending => None,
+    }
+}
+
+/// The same as a service around the pick makes it: with an ask, and with the answer in its hands.
+#[inline]
+fn dispatch<S: Dispatch<u64, Response = u64>>(service: &mut S, ask: &Ask) -> Option<u64> {
+    let mut cx = Context::from_waker(Waker::noop());
+    if !matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))) {
+        return None;
+    }
+    match pin!(service.dispatch(ask, black_box(7))).poll(&mut cx) {
+        Poll::Ready(answer) => S::conclude(answer).ok(),
+        Poll::Pending => None,
+    }
+}
+
+fn call_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector: S) -> Case {
+    let mut service = balanced(members, selector);
+    assert!(matches!(call(&mut service), Some(7)), "{name} calls nobody");
+    Case::new(format!("{name}/{members}"), move || call(&mut service))
+}
+
+fn dispatch_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector: S) -> Case {
+    let mut service = balanced(members, selector);
+    let ask = Ask::new();
+    assert!(matches!(dispatch(&mut service, &ask), Some(7)), "{name} calls nobody");
+    Case::new(format!("dispatch {name}/{members}"), move || {
+        dispatch(&mut service, black_box(&ask))
+    })
+}
+
+/// Calls a second that so many threads make together, each with a clone of its own.
+fn throughput<S: Selector<Endpoint<()>>>(threads: usize, service: &Balanced<S>) -> f64 {
+    const TURN: Duration = Duration::from_millis(60);
+    let start = Barrier::new(threads);
+    let one = || {
+        let mut service = service.clone();
+        start.wait();
+        let begun = Instant::now();
+        let mut calls = 0u32;
+        while begun.elapsed() < TURN {
+            for _ in 0..1_000 {
+                black_box(call(&mut service));
+            }
+            calls += 1_000;
+        }
+        f64::from(calls) / begun.elapsed().as_secs_f64()
+    };
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    })
+}
+
+/// What two threads do together as a multiple of one: the median of 15 pairs, taken in turns.
+fn scaling<S: Selector<Endpoint<()>>>(name: &str, selector: S) {
+    let service = balanced(1_000, selector);
+    let pair = |_| {
+        let alone = throughput(1, &service);
+        throughput(2, &service) / alone
+    };
+    let mut ratios: Vec<f64> = (0..15).map(pair).collect();
+    ratios.sort_by(f64::total_cmp);
+    let (least, most) = (ratios[0], ratios[14]);
+    println!("{name:<44}{:>10.2}{least:>10.2}{most:>10.2}", median(ratios));
+}
+
+fn main() {
+    let mut bare = Echo;
+    let mut cases = vec![Case::new("bare inner call", move || call(&mut bare))];
+    for members in [10, 1_000] {
+        cases.extend([
+            call_case("random", members, Random::new()),
+            call_case("round_robin", members, RoundRobin::new()),
+            call_case("least_loaded", members, LeastLoaded::new()),
+            call_case("random, latency measured", members, Timed),
+            dispatch_case("random", members, Random::new()),
+            dispatch_case("least_loaded", members, LeastLoaded::new()),
+        ]);
+    }
+    let is_measured = measure::run("call", cases);
+    if is_measured {
+        println!(
+            "\n{:<44}{:>10}{:>10}{:>10}",
+            "two threads / one, 1,000 members, 15 pairs", "median", "least", "most"
+        );
+        scaling("random", Random::new());
+        scaling("least_loaded", LeastLoaded::new());
+        scaling("random, latency measured", Timed);
+        scaling("round_robin (apart: one shared position)", RoundRobin::new());
+    }
+}

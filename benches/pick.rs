@@ -1,46 +1,70 @@
-//! `pool.pick` and release with the outcome counted, and `select` alone; beside the base unit, one uncontended
-//! `fetch_add`.
-use criterion::{Criterion, criterion_group, criterion_main};
-use equipoise::*;
+//! A pick and its release with the outcome counted, and `select` alone, by every selector over few and many members.
+
+mod measure;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-fn pool<S: Selector<Endpoint<()>>>(n: usize, weights: bool, s: S) -> Pool<Endpoint<()>, S> {
-    Pool::builder()
-        .selector(s)
-        .seed(1)
-        .backends(
-            (0..n).map(|i| Endpoint::new(format!("b{i}"), ()).with_weight(if weights { 1 + i as u32 % 3 } else { 1 })),
-        )
-        .build()
-        .0
+use equipoise::{Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy, selector::Choices};
+use measure::ratio::Case;
+
+#[derive(Clone, Copy)]
+enum Weights {
+    Equal,
+    Different,
 }
 
-fn bench<S: Selector<Endpoint<()>>>(c: &mut Criterion, name: &str, weights: bool, s: impl Fn() -> S) {
-    for n in [10, 1000, 100_000] {
-        let mut p = pool(n, weights, s());
-        let ask = Ask::new();
-        c.bench_function(&format!("pick/{name}/{n}"), |b| {
-            b.iter(|| {
-                let mut l = p.pick(black_box(&ask)).unwrap();
-                l.settle(Outcome::Success);
-            })
-        });
-        c.bench_function(&format!("select/{name}/{n}"), |b| b.iter(|| p.select(black_box(&ask))));
-    }
+fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S) -> Pool<Endpoint<()>, S> {
+    let backends = (0..members).map(|index| {
+        let weight = match weights {
+            Weights::Equal => 1,
+            Weights::Different => 1 + index as u32 % 3,
+        };
+        Endpoint::new(format!("b{index}"), ()).with_weight(weight)
+    });
+    // Without its driver the pool serves on, and nothing else runs.
+    Pool::builder().selector(selector).seed(1).backends(backends).build().0
 }
 
-fn all(c: &mut Criterion) {
-    let a = AtomicU64::new(0);
-    c.bench_function("base", |b| b.iter(|| black_box(&a).fetch_add(1, Ordering::Relaxed)));
-    bench(c, "random", false, Random::new);
-    bench(c, "random_w", true, Random::new);
-    bench(c, "rr", false, RoundRobin::new);
-    bench(c, "rr_w", true, RoundRobin::new);
-    bench(c, "ll8", false, LeastLoaded::new);
-    bench(c, "ll8_w", true, LeastLoaded::new);
-    bench(c, "ll2", false, || LeastLoaded::of(selector::Choices::new(2).unwrap()));
-    bench(c, "any_ll8", false, || Strategy::default().selector());
+/// Pick and select over the same members.
+fn both<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
+    let mut picked = pool(members, weights, selector);
+    let mut selected = picked.clone();
+    let ask = Ask::new();
+    [
+        Case::new(format!("pick/{name}/{members}"), {
+            let ask = ask.clone();
+            move || {
+                let mut lease = picked.pick(black_box(&ask)).expect("there are members");
+                lease.settle(Outcome::Success);
+            }
+        }),
+        Case::new(format!("select/{name}/{members}"), move || {
+            selected.select(black_box(&ask))
+        }),
+    ]
 }
-criterion_group!(benches, all);
-criterion_main!(benches);
+
+fn main() {
+    use Weights::{Different, Equal};
+    let two = Choices::new(2).expect("2 is from 1 to 32");
+    let cases = [10, 1_000, 100_000].into_iter().flat_map(|members| {
+        [
+            both("random", members, Equal, Random::new()),
+            both("random weighted", members, Different, Random::new()),
+            both("round_robin", members, Equal, RoundRobin::new()),
+            both("round_robin weighted", members, Different, RoundRobin::new()),
+            both("least_loaded", members, Equal, LeastLoaded::new()),
+            both("least_loaded weighted", members, Different, LeastLoaded::new()),
+            both("least_loaded(d=2)", members, Equal, LeastLoaded::of(two)),
+            both(
+                "AnySelector least_loaded",
+                members,
+                Equal,
+                Strategy::default().selector(),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+    });
+    measure::run("pick", cases.collect());
+}

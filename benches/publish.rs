@@ -1,1 +1,114 @@
-fn main() {}
+//! One change among 10,000 members until it is in force: the update of one member through the handle, with the driver
+//! polled by hand, so that nothing but the change is measured.
+
+mod measure;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use equipoise::{Driver, Endpoint, Handle, LeastLoaded, ManualClock, Pool, Random, RoundRobin, Selector};
+use measure::ratio::Case;
+
+const MEMBERS: u32 = 10_000;
+
+/// A pool, and the hand that drives it.
+struct Driven<S: Selector<Endpoint<()>>> {
+    clock: ManualClock,
+    /// Kept, as a pool without handles has no driver.
+    _pool: Pool<Endpoint<()>, S>,
+    handle: Handle<Endpoint<()>>,
+    driver: Driver<Endpoint<()>, S>,
+    changes: u32,
+}
+
+impl<S: Selector<Endpoint<()>>> Driven<S> {
+    fn new(selector: S, is_weighted: bool) -> Self {
+        let clock = ManualClock::new();
+        let backends = (0..MEMBERS).map(|index| backend(index, if is_weighted { index } else { 0 }));
+        let builder = Pool::builder_on(clock.clock()).selector(selector).seed(1);
+        let (pool, driver) = builder.backends(backends).build();
+        Self {
+            clock,
+            handle: pool.handle(),
+            _pool: pool,
+            driver,
+            changes: 0,
+        }
+    }
+
+    /// Runs the driver until it waits.
+    fn drive(&mut self) {
+        let polled = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "the driver has ended");
+    }
+
+    /// Changes one member, and tells how long that took to be in force.
+    fn change(&mut self, is_weighted: bool) -> Duration {
+        self.changes = self.changes.wrapping_add(1);
+        let changed = backend(
+            self.changes.wrapping_mul(7) % MEMBERS,
+            if is_weighted { self.changes } else { 0 },
+        );
+        let start = Instant::now();
+        let mut applied = self.handle.update(changed);
+        self.drive();
+        let told = Pin::new(&mut applied).poll(&mut Context::from_waker(Waker::noop()));
+        let took = start.elapsed();
+        assert!(
+            matches!(told, Poll::Ready(Ok(true))),
+            "the change is not in force: {told:?}"
+        );
+        took
+    }
+
+    /// What follows at leisure: the replaced backend is forgotten, which is a publish of its own, and the snapshots
+    /// that were in force are freed.
+    fn rest(&mut self) -> Duration {
+        self.clock.advance(Duration::from_secs(2));
+        let start = Instant::now();
+        self.drive();
+        start.elapsed()
+    }
+}
+
+fn backend(index: u32, weight: u32) -> Endpoint<()> {
+    Endpoint::new(format!("b{index}"), ()).with_weight(1 + weight % 3)
+}
+
+/// The change, and what follows it.
+fn both<S: Selector<Endpoint<()>>>(name: &str, is_weighted: bool, selector: fn() -> S) -> [Case; 2] {
+    let weights = if is_weighted { "different" } else { "equal" };
+    let mut changed = Driven::new(selector(), is_weighted);
+    let mut rested = Driven::new(selector(), is_weighted);
+    [
+        Case::timed(format!("{name}, {weights} weights"), move |times| {
+            let change = |_| {
+                let took = changed.change(is_weighted);
+                changed.rest();
+                took
+            };
+            (0..times).map(change).sum()
+        }),
+        Case::timed(format!("{name}, {weights} weights: afterwards"), move |times| {
+            let rest = |_| {
+                rested.change(is_weighted);
+                rested.rest()
+            };
+            (0..times).map(rest).sum()
+        }),
+    ]
+}
+
+fn main() {
+    let mut cases = Vec::new();
+    for is_weighted in [false, true] {
+        cases.extend(both("least_loaded", is_weighted, LeastLoaded::new));
+        cases.extend(both("round_robin", is_weighted, RoundRobin::new));
+        cases.extend(both("random", is_weighted, Random::new));
+    }
+    measure::run("publish, one of 10,000 members", cases);
+}

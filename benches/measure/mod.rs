@@ -1,0 +1,36 @@
+//! How a bench is run: each case by criterion, which knows how it did last time, and then all beside each other for a
+//! table in units. `cargo bench --bench NAME -- units` gives criterion a filter that nothing passes: the table alone.
+
+pub(crate) mod ratio;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use self::ratio::{Case, figures, unit};
+
+/// Runs the cases; whether this was a measurement, and not only a trial or a listing.
+pub(crate) fn run(title: &str, mut cases: Vec<Case>) -> bool {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(50)
+        .configure_from_args();
+    for case in &mut cases {
+        criterion.bench_function(&format!("{title}/{}", case.name), |bencher| {
+            bencher.iter_custom(|times| (case.run)(times));
+        });
+    }
+    criterion.final_summary();
+    let is_measured =
+        std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test" || arg == "--list");
+    if is_measured {
+        cases.insert(0, unit());
+        println!("\n{title:<44}{:>12}{:>10}", "ns", "units");
+        let figures = figures(&mut cases);
+        for (case, figure) in cases.iter().zip(figures) {
+            println!("{:<44}{:>12.1}{:>10.2}", case.name, figure.nanos, figure.units);
+        }
+    }
+    is_measured
+}
