@@ -1,10 +1,8 @@
 //! The one background task of a pool.
 
 use std::{
-    any::Any,
     fmt,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll},
@@ -12,6 +10,7 @@ use std::{
 };
 
 use super::{
+    fault::{Backoff, guarded},
     registry::Registry,
     snapshot::{Core, Phase, Shared, Snapshot},
 };
@@ -25,8 +24,6 @@ use crate::{
 
 /// How many changes are taken in before they are published, should discovery never pause.
 const BATCH: usize = 65_536;
-/// How long to leave discovery, or a selector that panics, alone after a failure: doubled each time.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often to look whether draining members have come to rest. Looking costs a release nothing; telling would.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// The most often that a selector may want its table anew.
@@ -60,25 +57,6 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     retire: Option<Instant>,
     refresh: Option<Instant>,
     timer: Option<(Instant, Sleep)>,
-}
-
-/// When to try again what failed.
-#[derive(Default)]
-struct Backoff {
-    until: Option<Instant>,
-    last: Duration,
-}
-
-impl Backoff {
-    fn failed(&mut self, now: Instant) {
-        self.last = (self.last * 2).clamp(RETRY.0, RETRY.1);
-        self.until = Some(now + self.last);
-    }
-
-    fn holds(&mut self, now: Instant) -> bool {
-        self.until = self.until.filter(|until| now < *until);
-        self.until.is_some()
-    }
 }
 
 impl<B: Backend, S: Selector<B>> Driver<B, S> {
@@ -417,16 +395,4 @@ impl<B: Backend, S: Selector<B>> fmt::Debug for Driver<B, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Driver")
     }
-}
-
-/// Runs code that is not ours; a panic becomes its message.
-fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Arc<str>> {
-    // What the code was changing is either not used again or left as it was before.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message(&*panic).into())
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }

@@ -4,6 +4,7 @@ mod acquire;
 mod admission;
 mod builder;
 mod driver;
+mod fault;
 mod lease;
 mod registry;
 mod snapshot;

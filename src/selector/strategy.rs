@@ -271,4 +271,29 @@ mod tests {
             assert_eq!(text.parse::<Strategy>().unwrap_err().to_string(), message);
         }
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serde_reads_and_writes_the_same_text() {
+        for strategy in Strategy::all().chain(["least_loaded(d=2)".parse().unwrap()]) {
+            let json = serde_json::to_string(&strategy).unwrap();
+            assert_eq!(json, format!("\"{strategy}\""));
+            assert_eq!(serde_json::from_str::<Strategy>(&json).unwrap(), strategy);
+        }
+        for (json, part) in [
+            ("7", "a strategy such as least_loaded(d=2)"),
+            ("null", "a strategy such as least_loaded(d=2)"),
+            (
+                "\"fastest\"",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random",
+            ),
+            (
+                "\"least_loaded(d=0)\"",
+                "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32",
+            ),
+        ] {
+            let error = serde_json::from_str::<Strategy>(json).unwrap_err().to_string();
+            assert!(error.contains(part), "{json}: {error}");
+        }
+    }
 }
