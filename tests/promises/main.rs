@@ -6,6 +6,7 @@ mod discovery;
 mod membership;
 mod no_allocation;
 mod outcomes;
+mod repeatable;
 mod waiting;
 
 use std::{
