@@ -1,6 +1,6 @@
 //! Least loaded: the fewest requests in flight for its weight, of all or of a few drawn at random.
 
-use std::array::from_fn;
+use std::{array::from_fn, iter};
 
 use super::{Members, Pick, Selector, alias::Alias, roster::At};
 use crate::backend::Backend;
@@ -173,8 +173,9 @@ struct Least {
 }
 
 impl Least {
+    /// More than any load over any weight.
     const NONE: Self = Self {
-        load: u64::MAX,
+        load: u32::MAX as u64,
         weight: 1,
         ties: 0,
     };
@@ -182,9 +183,9 @@ impl Least {
     /// load ∕ weight against the least so far, without dividing.
     #[inline]
     fn meet(&mut self, order: usize, load: usize, weight: u32) {
-        let (load, weight, tie) = (load as u64, u64::from(weight), 1 << order);
-        let this = u128::from(load) * u128::from(self.weight);
-        let least = u128::from(self.load) * u128::from(weight);
+        // 32 bits each, so that the products have 64: four thousand million in flight are full enough.
+        let (load, weight, tie) = ((load as u64).min(u64::from(u32::MAX)), u64::from(weight), 1 << order);
+        let (this, least) = (load * self.weight, self.load * weight);
         if this < least {
             *self = Self {
                 load,
@@ -220,10 +221,21 @@ impl LeastLoaded {
 
     fn of_all_weighted<B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
         let mut least = Least::NONE;
-        for at in pick.iter().filter(|at| pick.is_open(*at)) {
+        let all_open = pick.all_open();
+        for at in pick.iter().filter(|at| all_open || pick.is_open(*at)) {
             least.meet(at.index(), pick.load(at), pick.weight(at));
         }
-        let ties = || (0..64).filter(|order| least.ties >> order & 1 == 1).map(At);
+        let ties = || {
+            let mut left = least.ties;
+            iter::from_fn(move || {
+                let next = (left != 0).then(|| At(left.trailing_zeros()));
+                left &= left.wrapping_sub(1);
+                next
+            })
+        };
+        if least.ties.is_power_of_two() {
+            return ties().next();
+        }
         let total: u64 = ties().map(|at| u64::from(pick.weight(at))).sum();
         if total == 0 {
             return None;
@@ -245,13 +257,14 @@ impl LeastLoaded {
         let mut drawn = [At(u32::MAX); Choices::MAX];
         let mut count = 0;
         let mut least = Least::NONE;
+        let all_open = pick.all_open();
         for _ in 0..4 * d {
             let at = alias.draw(pick);
             if drawn[..count].contains(&at) {
                 continue;
             }
             drawn[count] = at;
-            if pick.is_open(at) {
+            if all_open || pick.is_open(at) {
                 least.meet(count, pick.load(at), pick.weight(at));
             }
             count += 1;
