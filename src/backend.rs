@@ -27,7 +27,7 @@ pub trait Backend: Send + Sync + 'static {
     }
 }
 
-impl<B: Backend> Backend for Arc<B> {
+impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn id(&self) -> &str {
         (**self).id()
     }
@@ -189,6 +189,13 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for Endpoint<T> {
                     return Err(EndpointError::new("field", field, allowed));
                 }
             }
+        }
+        if endpoint.id.is_empty() {
+            return Err(EndpointError::new(
+                "target",
+                target,
+                "expected a text that is not empty",
+            ));
         }
         Ok(endpoint)
     }

@@ -87,29 +87,45 @@ impl fmt::Debug for Events {
 /// How many events wait for a slow subscriber before it misses some.
 const BACKLOG: usize = 1024;
 
-/// Where events go.
-#[derive(Default)]
-pub(crate) struct Subscribers(Mutex<Vec<Subscriber>>);
+/// Where events go. None once the driver has ended.
+pub(crate) struct Subscribers(Mutex<Option<Vec<Subscriber>>>);
 
-struct Subscriber {
+pub(crate) struct Subscriber {
     sender: mpsc::Sender<Event>,
     missed: u64,
+}
+
+impl Default for Subscribers {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
 }
 
 impl Subscribers {
     pub(crate) fn subscribe(&self) -> Events {
         let (sender, receiver) = mpsc::channel(BACKLOG);
-        self.0.lock().push(Subscriber { sender, missed: 0 });
+        if let Some(subscribers) = self.0.lock().as_mut() {
+            subscribers.retain(|subscriber| !subscriber.sender.is_closed());
+            subscribers.push(Subscriber { sender, missed: 0 });
+        }
         Events(receiver)
     }
 
+    /// For the driver alone. Sending wakes whoever listens, which is not our code: it happens outside the lock.
     pub(crate) fn tell(&self, event: &Event) {
-        self.0.lock().retain_mut(|subscriber| subscriber.tell(event));
+        let told = self.0.lock().as_mut().map(std::mem::take);
+        let mut told = told.unwrap_or_default();
+        told.retain_mut(|subscriber| subscriber.tell(event));
+        if let Some(subscribers) = self.0.lock().as_mut() {
+            told.append(subscribers);
+            *subscribers = told;
+        }
     }
 
-    /// Ends every subscription.
+    /// Ends every subscription, and those to come.
     pub(crate) fn end(&self) {
-        self.0.lock().clear();
+        let ended = self.0.lock().take();
+        drop(ended);
     }
 }
 
@@ -159,5 +175,6 @@ mod tests {
         assert_eq!(events.next().now_or_never().flatten(), Some(Event::Closed));
         subscribers.end();
         assert_eq!(events.next().now_or_never(), Some(None));
+        assert_eq!(subscribers.subscribe().next().now_or_never(), Some(None));
     }
 }

@@ -8,10 +8,12 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
+
+use parking_lot::Mutex;
 
 use crate::clock::Stamp;
 
@@ -120,13 +122,15 @@ pub(crate) trait Account: Send + Sync {
 }
 
 /// A selector's memory of a member, and whom the member reports to.
-pub(crate) struct Report<M> {
+pub(crate) struct Report<B, M> {
     pub(crate) memory: M,
     pub(crate) keeper: Arc<dyn Keeper<M>>,
+    /// The newest backend, for those who list members: to go by the token would count as a request.
+    pub(crate) backend: Mutex<Weak<B>>,
 }
 
 /// The live states of a snapshot's members, by position.
-pub(crate) type Lives<M> = [Arc<Live<Report<M>>>];
+pub(crate) type Lives<B, M> = [Arc<Live<Report<B, M>>>];
 
 /// What all members of a pool report to: its selector, and whoever waits for a place.
 pub(crate) trait Keeper<M>: Send + Sync {
@@ -134,7 +138,7 @@ pub(crate) trait Keeper<M>: Send + Sync {
     fn released(&self);
 }
 
-impl<M: Send + Sync> Account for Report<M> {
+impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
     fn observe(&self, outcome: Outcome, started: Stamp) {
         self.keeper.observe(&self.memory, outcome, started);
     }

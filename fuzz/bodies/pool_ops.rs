@@ -199,9 +199,14 @@ impl Run {
             let verdict = self.model.verdict(&ask);
             self.served(&ask, &verdict, picked);
         } else {
+            // Whom waiting cannot help is told so; else it is the others' turn.
+            let due = match self.model.verdict(&ask) {
+                Verdict::Refused(kind) => kind,
+                Verdict::OneOf(_) => ErrorKind::Overloaded,
+            };
             let kind = picked.map_err(|error| error.kind());
             assert!(
-                matches!(kind, Err(ErrorKind::Overloaded)),
+                matches!(kind, Err(kind) if kind == due || kind == ErrorKind::Overloaded),
                 "a pick has overtaken those who wait: {kind:?}"
             );
         }
@@ -306,8 +311,11 @@ impl Run {
                     since: self.clock.now(),
                 });
             }
-            // Behind others it waits even for what it could never have, and a full queue turns it away.
-            Poll::Ready(Err(error)) if others >= QUEUE => assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}"),
+            // A full queue turns it away, unless waiting could not have helped it anyhow.
+            Poll::Ready(Err(error)) if others >= QUEUE => match self.model.verdict(&ask) {
+                Verdict::Refused(kind) => assert_eq!(error.kind(), kind, "{error}"),
+                Verdict::OneOf(_) => assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}"),
+            },
             // Nobody was overtaken: those who wait were just seen to have no use for any place.
             Poll::Ready(picked) => {
                 let verdict = self.model.verdict(&ask);
@@ -343,13 +351,7 @@ impl Run {
             }
         }
         for waiting in &self.waiting {
-            // First come, first served: who has a home waits behind the others even while there is room at home.
-            let anywhere = waiting
-                .ask
-                .tried()
-                .iter()
-                .fold(Ask::new(), |ask, member| ask.with_tried(*member));
-            if let Verdict::OneOf(ids) = self.model.verdict(&anywhere) {
+            if let Verdict::OneOf(ids) = self.model.verdict(&waiting.ask) {
                 panic!("{:?} waits in vain: {ids:?} may be picked", waiting.ask);
             }
         }

@@ -69,13 +69,13 @@ where
                 Dispatching::calling(response, lease, self.protocol.clone())
             }
             Err(refusal) => {
-                let acquire = self.pool.acquire(ask.clone());
-                if !acquire.waits_for(refusal) {
-                    return Dispatching::failed(refusal.into(), self.protocol.clone());
-                }
-                // The readiness that was asked for belongs to this service: it goes along, a clone stays.
+                // The readiness that was asked for belongs to this call: it goes along, or ends with it. A clone stays.
                 let spare = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, spare);
+                if self.pool.shared().patience(refusal).is_none() {
+                    return Dispatching::failed(refusal.into(), self.protocol.clone());
+                }
+                let acquire = self.pool.acquire(ask.clone());
                 Dispatching::waiting(
                     Held {
                         acquire,

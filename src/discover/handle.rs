@@ -71,8 +71,19 @@ impl<B> fmt::Debug for Handle<B> {
 }
 
 /// The outcome of a change: ready once it is in force, with whether there was anything to do. It fails, as
-/// unavailable, if the driver has ended or could not publish. Dropping it takes nothing back.
+/// unavailable, if the driver has ended, or could not publish: then the change is still there, and published with the
+/// next attempt. Dropping it takes nothing back.
 pub struct Applied(oneshot::Receiver<bool>);
+
+impl Applied {
+    /// There is nothing left to do.
+    pub(crate) fn done() -> Self {
+        let (applied, done) = oneshot::channel();
+        // The receiver is right here.
+        let _ = applied.send(true);
+        Self(done)
+    }
+}
 
 impl Future for Applied {
     type Output = Result<bool, Error>;
@@ -139,6 +150,11 @@ impl<B> Mailbox<B> {
 
     pub(crate) fn wake(&self) {
         self.driver.wake();
+    }
+
+    /// Whether the driver has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.orders.lock().is_none()
     }
 
     /// The driver has ended: what was and will be posted fails.

@@ -25,11 +25,15 @@ pin_project! {
 impl<D: Body> LeasedBody<D> {
     pub(super) fn new(body: D, lease: Lease) -> Self {
         let mut lease = Some(lease);
-        if body.is_end_stream() {
+        if is_over(&body) {
             end(&mut lease, Outcome::Success);
         }
         Self { body, lease }
     }
+}
+
+fn is_over(body: &impl Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
 
 fn end(lease: &mut Option<Lease>, outcome: Outcome) {
@@ -49,8 +53,8 @@ impl<D: Body> Body for LeasedBody<D> {
             Poll::Pending => {}
             Poll::Ready(None) => end(this.lease, Outcome::Success),
             Poll::Ready(Some(Err(_))) => end(this.lease, Outcome::Broken),
-            // A server that knows the end has come does not poll for it.
-            Poll::Ready(Some(Ok(_))) if this.body.is_end_stream() => end(this.lease, Outcome::Success),
+            // A server that knows the end has come, by the body's own word or by its length, does not poll for it.
+            Poll::Ready(Some(Ok(_))) if is_over(&*this.body) => end(this.lease, Outcome::Success),
             Poll::Ready(Some(Ok(_))) => {}
         }
         polled

@@ -6,14 +6,10 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use super::{Admission, Pool, Refusal, admission::Ticket, lease::Lease};
+use super::{Pool, Refusal, admission::Ticket, lease::Lease};
 use crate::{ask::Ask, backend::Backend, clock::Sleep, error::Error, selector::Selector};
-
-/// How many may wait for discovery to speak.
-const NEWCOMERS: usize = 1024;
 
 /// A pick that waits its turn, first come first served: what `Pool::acquire` returns. Dropped, it leaves the queue
 /// and lets the next one in.
@@ -39,60 +35,69 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         }
     }
 
-    /// Whether waiting is of use after this refusal, and wanted.
-    pub(crate) fn waits_for(&self, refusal: Refusal) -> bool {
-        self.patience(refusal).is_some()
-    }
-
-    /// How many may wait for this to change, and for how long; none if waiting does not help or is not wanted.
-    fn patience(&self, refusal: Refusal) -> Option<(usize, Duration)> {
-        let shared = self.pool.shared();
-        match (refusal, shared.admission) {
-            (Refusal::Silent, _) => Some((NEWCOMERS, shared.patience)),
-            (Refusal::Full | Refusal::Queued, Admission::Queue { capacity, deadline }) => Some((capacity, deadline)),
-            _ => None,
-        }
-    }
-
-    /// Comes to the gate: served at once, turned away, or into the queue. Whether to look once more.
+    /// Comes to the gate: served at once, turned away, or into the queue.
     fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
         let refusal = match self.pool.try_pick(&self.ask) {
             Ok(lease) => return Poll::Ready(Ok(lease)),
             Err(refusal) => refusal,
         };
-        let Some((capacity, patience)) = self.patience(refusal) else {
+        let Some((capacity, patience)) = self.pool.shared().patience(refusal) else {
             return Poll::Ready(Err(refusal.into()));
         };
+        let choice = self.pool.choice(&self.ask);
         let core = &self.pool.shared().core;
-        let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, self.is_picky()) else {
+        let (now, deadline) = (core.clock.now(), core.clock.deadline(patience));
+        // Made before the gate is entered: a runtime without a timer panics here.
+        let sleep = core.clock.sleep_until(deadline);
+        let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, choice, (now, deadline)) else {
             return Poll::Ready(Err(match refusal {
                 Refusal::Silent => refusal.into(),
                 _ => Error::overloaded("every member is at its in-flight limit, and the queue is full"),
             }));
         };
-        let sleep = core.clock.sleep_until(core.clock.deadline(patience));
         self.waiting = Some(Waiting { ticket, refusal, sleep });
-        if looks { self.look(ticket) } else { Poll::Pending }
-    }
-
-    /// Looks again for a member.
-    fn look(&mut self, ticket: Ticket) -> Poll<Result<Lease<Arc<B>>, Error>> {
-        match self.pool.pick_from_queue(&self.ask) {
+        match self.pool.pick_from_queue_if(looks, &self.ask) {
             Ok(lease) => Poll::Ready(Ok(lease)),
-            Err(refusal) if self.patience(refusal).is_none() => Poll::Ready(Err(refusal.into())),
-            Err(_) => {
-                // What this request may not have, because it was there before, another may.
-                if self.is_picky() {
-                    self.pool.shared().core.gate.pass_on(ticket);
-                }
-                Poll::Pending
-            }
+            Err(_) => Poll::Pending,
         }
     }
 
-    /// Whether it may not have every member that is open.
-    fn is_picky(&self) -> bool {
-        !self.ask.tried().is_empty()
+    /// Looks again for a member.
+    fn look(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
+        let refusal = match self.pool.pick_from_queue(&self.ask) {
+            Ok(lease) => return Poll::Ready(Ok(lease)),
+            Err(refusal) => refusal,
+        };
+        if self.pool.shared().patience(refusal).is_none() {
+            return Poll::Ready(Err(refusal.into()));
+        }
+        if self.waits_for_discovery() && refusal != Refusal::Silent {
+            // Discovery has spoken, and all are full: now it waits for another thing, by other bounds.
+            self.leave();
+            return self.enter(cx);
+        }
+        let choice = self.pool.choice(&self.ask);
+        self.pool.shared().core.gate.pass_on(ticket, choice);
+        Poll::Pending
+    }
+
+    fn waits_for_discovery(&self) -> bool {
+        self.waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.refusal == Refusal::Silent)
+    }
+
+    /// Its time is over: a last look, if those ahead do not look after their requests.
+    fn give_up(&mut self, ticket: Ticket) -> Result<Lease<Arc<B>>, Error> {
+        let core = &self.pool.shared().core;
+        let is_next = core.gate.is_next(ticket, core.clock.now());
+        self.pool.pick_from_queue_if(is_next, &self.ask).map_err(|_| {
+            if self.waits_for_discovery() {
+                Refusal::Silent.into()
+            } else {
+                Error::overloaded("every member is at its in-flight limit, and none came free in time")
+            }
+        })
     }
 
     fn leave(&mut self) {
@@ -111,28 +116,26 @@ impl<B: Backend, S: Selector<B>> Future for Acquire<B, S> {
             None => this.enter(cx),
             Some(waiting) => {
                 let ticket = waiting.ticket;
+                let choice = this.pool.choice(&this.ask);
                 // The call is taken before looking: one that comes meanwhile is then not lost.
-                if this.pool.shared().core.gate.take_call(ticket, cx.waker()) {
-                    this.look(ticket)
+                if this.pool.shared().core.gate.take_call(ticket, cx.waker(), choice) {
+                    this.look(ticket, cx)
                 } else {
                     Poll::Pending
                 }
             }
         };
-        if looked.is_ready() {
-            this.leave();
-            return looked;
-        }
-        let Some(waiting) = &mut this.waiting else {
-            return Poll::Pending;
+        let ended = match (looked, &mut this.waiting) {
+            (Poll::Ready(ended), _) => ended,
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some(waiting)) => {
+                ready!(Pin::new(&mut waiting.sleep).poll(cx));
+                let ticket = waiting.ticket;
+                this.give_up(ticket)
+            }
         };
-        ready!(Pin::new(&mut waiting.sleep).poll(cx));
-        let refusal = waiting.refusal;
         this.leave();
-        Poll::Ready(Err(match refusal {
-            Refusal::Silent => refusal.into(),
-            _ => Error::overloaded("every member is at its in-flight limit, and none came free in time"),
-        }))
+        Poll::Ready(ended)
     }
 }
 

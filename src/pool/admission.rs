@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound::{Excluded, Unbounded},
+    iter,
     task::Waker,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
@@ -27,12 +27,15 @@ pub enum Admission {
 
 /// Those who wait, in the order in which they came.
 ///
-/// A waiter is *called* when it has reason to look again. The invariant: while a place is free and somebody waits,
-/// somebody is called or about to be. So a release calls the first who is not called; a waiter takes its call before
-/// it looks, never after; and whoever leaves, served or not, calls the next.
+/// A waiter is *called* when it has reason to look again. The invariant: while a place is free that somebody who waits
+/// may have, somebody is called or about to be. So a release calls the first who is not called; a waiter takes its call
+/// before it looks, never after; one that looked in vain passes the call on to those who may have what it may not; and
+/// whoever leaves, served or not, calls the next.
 ///
 /// A release writes the place's count and then reads `waiting`; a waiter writes `waiting` and then reads the counts.
 /// With a sequentially consistent fence between the two on either side at least one sees the other.
+///
+/// Wakers are not our code: they are cloned, dropped and woken outside the lock.
 pub(crate) struct Gate {
     waiting: AtomicUsize,
     queue: Mutex<Queue>,
@@ -46,8 +49,18 @@ struct Queue {
 struct Waiter {
     waker: Waker,
     called: bool,
-    /// A place that is free may be none for it.
-    picky: bool,
+    choice: Choice,
+    /// Past this it is no more than a name in a list: who does not look after its request holds up nobody.
+    deadline: Instant,
+}
+
+/// Which of the places that are free a waiter may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Any that another may have.
+    Any,
+    /// Not all, since it has tried some; or one that others may not have, its home.
+    Own,
 }
 
 pub(crate) type Ticket = u64;
@@ -69,60 +82,105 @@ impl Gate {
         self.waiting.load(Ordering::Relaxed) != 0
     }
 
-    /// Joins the queue; none if it is full. Says whether to look once more, now that a release would call: unless there
-    /// is somebody ahead who would have taken any place that is free.
-    pub(crate) fn enter(&self, waker: &Waker, capacity: usize, picky: bool) -> Option<(Ticket, bool)> {
+    /// Changes the queue; what the change leaves over is dropped outside the lock.
+    fn with_queue<R>(&self, change: impl FnOnce(&mut Queue) -> R) -> R {
         let mut queue = self.queue.lock();
-        if queue.waiters.len() >= capacity {
-            return None;
-        }
-        let looks = queue.waiters.values().all(|waiter| waiter.picky);
-        let ticket = queue.next;
-        queue.next += 1;
-        queue.waiters.insert(
-            ticket,
-            Waiter {
-                waker: waker.clone(),
-                called: false,
-                picky,
-            },
-        );
+        let result = change(&mut queue);
         self.waiting.store(queue.waiters.len(), Ordering::Relaxed);
         drop(queue);
-        fence(Ordering::SeqCst);
-        Some((ticket, looks))
+        result
     }
 
-    /// Whether the waiter was called since it last asked; its waker from now on.
-    pub(crate) fn take_call(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let mut queue = self.queue.lock();
-        queue.waiters.get_mut(&ticket).is_some_and(|waiter| {
-            waiter.waker.clone_from(waker);
-            std::mem::take(&mut waiter.called)
-        })
+    /// Joins the queue; none if it is full. Says whether to look once more, now that a release would call: unless there
+    /// is somebody ahead who would have taken any place that this one may have.
+    pub(crate) fn enter(
+        &self,
+        waker: &Waker,
+        capacity: usize,
+        choice: Choice,
+        (now, deadline): (Instant, Instant),
+    ) -> Option<(Ticket, bool)> {
+        let waiter = Waiter {
+            waker: waker.clone(),
+            called: false,
+            choice,
+            deadline,
+        };
+        let (entered, next, _gone) = self.with_queue(|queue| {
+            let gone = queue.purge(Ticket::MAX, now);
+            // A call that nobody answered goes to the next.
+            let unanswered = gone.iter().any(|gone| gone.called);
+            let next = |queue: &mut Queue| queue.call(|_, _| unanswered);
+            if queue.waiters.len() >= capacity {
+                return (Err(waiter), next(queue), gone);
+            }
+            let looks = choice == Choice::Own || queue.waiters.values().all(|ahead| ahead.choice == Choice::Own);
+            let ticket = queue.next;
+            queue.next += 1;
+            queue.waiters.insert(ticket, waiter);
+            (Ok((ticket, looks)), next(queue), gone)
+        });
+        fence(Ordering::SeqCst);
+        next.into_iter().for_each(Waker::wake);
+        entered.ok()
+    }
+
+    /// Whether the waiter was called since it last asked; its waker and its choice from now on.
+    pub(crate) fn take_call(&self, ticket: Ticket, waker: &Waker, choice: Choice) -> bool {
+        let waker = waker.clone();
+        let (called, _last) = self.with_queue(|queue| match queue.waiters.get_mut(&ticket) {
+            Some(waiter) => {
+                waiter.choice = choice;
+                let last = std::mem::replace(&mut waiter.waker, waker);
+                (std::mem::take(&mut waiter.called), Some(last))
+            }
+            None => (false, Some(waker)),
+        });
+        called
+    }
+
+    /// Whether nobody is ahead any more who looks after its request.
+    pub(crate) fn is_next(&self, ticket: Ticket, now: Instant) -> bool {
+        let (first, _gone) = self.with_queue(|queue| {
+            let gone = queue.purge(ticket, now);
+            (queue.waiters.keys().next().copied(), gone)
+        });
+        first == Some(ticket)
     }
 
     /// Leaves the queue, and calls the next.
     pub(crate) fn leave(&self, ticket: Ticket) {
-        let mut queue = self.queue.lock();
-        queue.waiters.remove(&ticket);
-        self.waiting.store(queue.waiters.len(), Ordering::Relaxed);
-        let next = queue.call(None);
-        drop(queue);
+        let (next, _left) = self.with_queue(|queue| {
+            let left = queue.waiters.remove(&ticket);
+            (queue.call(|_, _| true), left)
+        });
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// The place that this waiter could not use may suit one behind it.
-    pub(crate) fn pass_on(&self, ticket: Ticket) {
-        let next = self.queue.lock().call(Some(ticket));
+    /// The place that this waiter looked for in vain may suit one behind it: any, if it may not have them all itself;
+    /// else one that has a place of its own.
+    pub(crate) fn pass_on(&self, ticket: Ticket, choice: Choice) {
+        let suits = |behind: Ticket, waiter: &Waiter| {
+            behind > ticket && (choice == Choice::Own || waiter.choice == Choice::Own)
+        };
+        let next = self.with_queue(|queue| queue.call(suits));
         next.into_iter().for_each(Waker::wake);
     }
 
     /// A place may be free: calls the first who is not called.
     #[cold]
-    pub(crate) fn call(&self) {
-        let next = self.queue.lock().call(None);
+    fn call(&self) {
+        let next = self.with_queue(|queue| queue.call(|_, _| true));
         next.into_iter().for_each(Waker::wake);
+    }
+
+    /// All has changed: calls everybody.
+    pub(crate) fn call_all(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_waited_at() {
+            let all: Vec<Waker> = self.with_queue(|queue| iter::from_fn(|| queue.call(|_, _| true)).collect());
+            all.into_iter().for_each(Waker::wake);
+        }
     }
 
     /// A lease was given back.
@@ -135,14 +193,22 @@ impl Gate {
 }
 
 impl Queue {
-    /// Marks the first waiter after `after` that is not called; its waker is for the caller to wake, outside the lock.
-    fn call(&mut self, after: Option<Ticket>) -> Option<Waker> {
-        let from = after.map_or(Unbounded, Excluded);
-        let (_, waiter) = self
-            .waiters
-            .range_mut((from, Unbounded))
-            .find(|(_, waiter)| !waiter.called)?;
+    /// Marks the first waiter that is not called and suits; its waker is for the caller to wake, outside the lock.
+    fn call(&mut self, suits: impl Fn(Ticket, &Waiter) -> bool) -> Option<Waker> {
+        let mut waiters = self.waiters.iter_mut();
+        let (_, waiter) = waiters.find(|(ticket, waiter)| !waiter.called && suits(**ticket, waiter))?;
         waiter.called = true;
         Some(waiter.waker.clone())
+    }
+
+    /// Takes out who came before `end` and is past its deadline.
+    fn purge(&mut self, end: Ticket, now: Instant) -> Vec<Waiter> {
+        let late: Vec<Ticket> = self
+            .waiters
+            .range(..end)
+            .filter(|(_, waiter)| waiter.deadline < now)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        late.iter().filter_map(|ticket| self.waiters.remove(ticket)).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -265,6 +265,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let (registry, phase) = (&mut self.registry, self.phase);
         match guarded(|| registry.snapshot(phase)) {
             Ok(snapshot) => {
+                if shared.homed.load(Relaxed) {
+                    // Made here, or else by the first request that asks for a home.
+                    snapshot.homes();
+                }
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
                 self.publishing = Backoff::default();
@@ -285,6 +289,17 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         }
     }
 
+    /// One turn of everything. Whether discovery has more.
+    fn turn(&mut self, shared: &Shared<B, S>, cx: &mut Context<'_>) -> bool {
+        self.take_orders(cx);
+        let more = self.take_found(cx);
+        self.sweep();
+        self.publish(shared);
+        self.tell();
+        self.free();
+        more
+    }
+
     /// Tells what has happened, once it is in force.
     fn tell(&mut self) {
         if !self.dirty {
@@ -299,7 +314,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     fn sweep(&mut self) {
         let now = self.core.clock.now();
         if self.rest.is_none_or(|(at, _)| at <= now) {
-            let rest = self.registry.rest();
+            // While a change is still to be published, those that seem to have come to rest may be sent new requests.
+            let in_force = !self.dirty;
+            let rest = self.registry.rest(in_force);
             self.news
                 .extend(rest.drained.into_iter().map(|id| Event::Drained { id }));
             self.dirty |= rest.forgotten;
@@ -351,12 +368,10 @@ impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
             let Some(shared) = this.shared.upgrade() else {
                 return Poll::Ready(());
             };
-            this.take_orders(cx);
-            let more = this.take_found(cx);
-            this.sweep();
-            this.publish(&shared);
-            this.tell();
-            this.free();
+            // Much of what a turn runs is not our code, down to the drop of a backend and the waker of a listener. What
+            // is known to panic is caught where it stands; whatever else does must not end the driver either.
+            let more = guarded(|| this.turn(&shared, cx));
+            let more = this.unless_failed(more).unwrap_or(false);
             drop(shared);
             if this.phase == Phase::Closed && !this.dirty && this.registry.is_at_rest() {
                 for closer in this.closers.drain(..) {
@@ -369,7 +384,8 @@ impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if this.poll_timer(cx).is_pending() {
+            let due = guarded(|| this.poll_timer(cx).is_ready());
+            if !this.unless_failed(due).unwrap_or(false) {
                 return Poll::Pending;
             }
             this.timer = None;

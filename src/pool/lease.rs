@@ -1,6 +1,11 @@
 //! One request's hold on one member.
 
-use std::{fmt, num::NonZeroU64, sync::Arc};
+use std::{
+    fmt,
+    num::NonZeroU64,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
     clock::Stamp,
@@ -121,12 +126,15 @@ impl<A: ?Sized> Lease<A> {
     /// The request has ended, so. Only the first call counts.
     #[inline(always)]
     pub fn settle(&mut self, outcome: Outcome) {
-        match self.enter(Stage::Settled) {
-            Stage::Open => self.observe(outcome),
-            Stage::Answered => {}
-            Stage::Settled => return,
+        let last = self.enter(Stage::Settled);
+        if last == Stage::Settled {
+            return;
         }
         self.token().live.counts.add(outcome);
+        // Last, as it is the selector's code: should it panic, nothing of the lease is lost.
+        if last == Stage::Open {
+            self.observe(outcome);
+        }
     }
 
     #[inline(always)]
@@ -157,7 +165,8 @@ impl<A: ?Sized> Lease<A> {
     #[inline(never)]
     fn cancel(&mut self) {
         if self.token.is_some() {
-            self.settle(Outcome::Cancelled);
+            // Within a drop, and perhaps within a panic already: the selector's own must not leave it.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.settle(Outcome::Cancelled)));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ahash::RandomState;
+use parking_lot::Mutex;
 
 use super::snapshot::{Core, Phase, Snapshot};
 use crate::{
@@ -36,10 +37,10 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
 struct Entry<B, M> {
     id: Arc<str>,
     token: Arc<Token<Arc<B>>>,
-    live: Arc<Live<Report<M>>>,
+    live: Arc<Live<Report<B, M>>>,
     /// Replaced under the same id, with leases perhaps. Held until a look finds none, so that a lease is counted however
     /// late it comes.
-    earlier: Vec<Arc<Token<Arc<B>>>>,
+    earlier: Vec<Replaced<B>>,
     drain: Drain,
 }
 
@@ -61,6 +62,13 @@ enum Drain {
     Drained,
 }
 
+/// A backend that another has replaced.
+struct Replaced<B> {
+    token: Arc<Token<Arc<B>>>,
+    /// The last version whose picks may lease it.
+    version: u64,
+}
+
 /// An entry as it goes into a snapshot.
 struct Member<'a, B, M> {
     entry: &'a Entry<B, M>,
@@ -71,12 +79,13 @@ struct Member<'a, B, M> {
 
 impl<'a, B: Backend, M> Member<'a, B, M> {
     fn new(entry: &'a Entry<B, M>, serving: bool) -> Self {
-        let weight = entry.token.backend.weight();
-        let serves = serving && entry.drain == Drain::No && weight > 0;
+        // A closed pool asks nobody: what panics must not keep it open.
+        let serves = serving && entry.drain == Drain::No;
+        let weight = if serves { entry.token.backend.weight() } else { 0 };
         Self {
             entry,
             weight,
-            priority: serves.then(|| entry.token.backend.priority()),
+            priority: (weight > 0).then(|| entry.token.backend.priority()),
         }
     }
 }
@@ -84,7 +93,8 @@ impl<'a, B: Backend, M> Member<'a, B, M> {
 impl<B, M> Entry<B, M> {
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
-        let tokens = self.earlier.iter().chain([&self.token]);
+        let earlier = self.earlier.iter().map(|replaced| &replaced.token);
+        let tokens = earlier.chain([&self.token]);
         tokens.map(|token| Arc::strong_count(token) - 1).sum()
     }
 }
@@ -114,7 +124,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         self.places.contains_key(id)
     }
 
-    fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<S::Memory>>>) -> Arc<Token<Arc<B>>> {
+    fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<B, S::Memory>>>) -> Arc<Token<Arc<B>>> {
+        *live.account.backend.lock() = Arc::downgrade(&backend);
         Arc::new(Token {
             backend,
             live: Arc::clone(live) as _,
@@ -138,6 +149,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             account: Report {
                 memory: self.core.selector.memory(&backend),
                 keeper: Arc::clone(&self.core) as _,
+                backend: Mutex::default(),
             },
         });
         let token = self.token(backend, &live);
@@ -153,9 +165,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     }
 
     fn replace(&mut self, id: &str, token: Arc<Token<Arc<B>>>) {
+        let version = self.version;
         let Some(entry) = self.entry(id) else { return };
-        let last = std::mem::replace(&mut entry.token, token);
-        entry.earlier.push(last);
+        let token = std::mem::replace(&mut entry.token, token);
+        entry.earlier.push(Replaced { token, version });
         self.restless = true;
     }
 
@@ -164,7 +177,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let Some(entry) = self.places.remove(id).and_then(|place| self.entries[place].take()) else {
             return false;
         };
-        self.parting.extend(entry.earlier);
+        self.parting
+            .extend(entry.earlier.into_iter().map(|replaced| replaced.token));
         self.parting.push(entry.token);
         if self.places.len() < self.entries.len() / 2 {
             self.entries.retain(Option::is_some);
@@ -186,20 +200,22 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         Some(drains != drained_before)
     }
 
-    /// Looks at those who are to come to rest: tells the draining members that have, and forgets replaced backends
-    /// whose last lease has ended.
-    pub(super) fn rest(&mut self) -> Rest {
+    /// Looks at those who are to come to rest: tells the draining members that have, if all drains are `in_force`, and
+    /// forgets replaced backends whose last lease has ended.
+    pub(super) fn rest(&mut self, in_force: bool) -> Rest {
         let mut rest = Rest::default();
         if !self.restless {
             return rest;
         }
         for entry in self.entries.iter_mut().flatten() {
             let earlier = entry.earlier.drain(..);
-            let (busy, idle): (Vec<_>, Vec<_>) = earlier.partition(|token| Arc::strong_count(token) > 1);
+            // Until a newer version is published, a pick may come to it even though it has no lease now.
+            let (busy, idle): (Vec<_>, Vec<_>) = earlier
+                .partition(|replaced| replaced.version == self.version || Arc::strong_count(&replaced.token) > 1);
             entry.earlier = busy;
             rest.forgotten |= !idle.is_empty();
-            self.parting.extend(idle);
-            if entry.drain == Drain::Draining && entry.in_flight() == 0 {
+            self.parting.extend(idle.into_iter().map(|replaced| replaced.token));
+            if in_force && entry.drain == Drain::Draining && entry.in_flight() == 0 {
                 entry.drain = Drain::Drained;
                 rest.drained.push(Arc::clone(&entry.id));
             }
@@ -228,17 +244,19 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let (mut order, rest): (Vec<_>, Vec<_>) = members.into_iter().partition(is_open);
         let open = order.len();
         order.extend(rest);
+        let limit = self.limit.as_ref().filter(|_| phase != Phase::Closed);
         let rows = order.iter().map(|member| Row {
             token: Arc::downgrade(&member.entry.token),
             member: member.entry.live.member,
             weight: member.weight,
-            limit: self.limit.as_ref().and_then(|limit| limit(&member.entry.token.backend)),
-            earlier: &member.entry.earlier,
+            limit: limit.and_then(|limit| limit(&member.entry.token.backend)),
+            earlier: member.entry.earlier.iter().map(|replaced| &replaced.token).collect(),
         });
         let roster = Roster::new(rows, open);
         let lives: Box<[_]> = order.iter().map(|member| Arc::clone(&member.entry.live)).collect();
         let backends: Vec<&B> = order.iter().map(|member| &*member.entry.token.backend).collect();
-        let table = self.core.selector.prepare(&Members::new(&roster, &backends, &lives));
+        let members = Members::new(&roster, &backends, &lives);
+        let table = (phase != Phase::Closed).then(|| self.core.selector.prepare(&members));
         let draining = (open..order.len())
             .filter(|index| order[*index].entry.drain != Drain::No)
             .map(|index| roster.at(index))
@@ -260,7 +278,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     pub(super) fn tokens(&mut self) -> Vec<Arc<Token<Arc<B>>>> {
         let entries = std::mem::take(&mut self.entries);
         let current = entries.into_iter().flatten();
-        let tokens = current.flat_map(|entry| entry.earlier.into_iter().chain([entry.token]));
+        let tokens = current.flat_map(|entry| {
+            let earlier = entry.earlier.into_iter().map(|replaced| replaced.token);
+            earlier.chain([entry.token])
+        });
         tokens.chain(self.parting.drain(..)).collect()
     }
 

@@ -3,16 +3,17 @@
 use std::{
     collections::HashMap,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use ahash::RandomState;
 
 use super::{
+    Refusal,
     admission::{Admission, Gate},
-    lease::Lease,
 };
+
 use crate::{
     backend::Backend,
     clock::{Clock, Stamp},
@@ -28,9 +29,10 @@ pub(crate) struct Snapshot<B: Backend, S: Selector<B>> {
     pub(super) version: u64,
     pub(super) phase: Phase,
     pub(super) roster: Roster<B>,
-    pub(super) lives: Box<Lives<S::Memory>>,
+    pub(super) lives: Box<Lives<B, S::Memory>>,
     pub(super) draining: Box<[At]>,
-    pub(super) table: S::Table,
+    /// None of a closed pool: nobody picks, and a selector that panics must not keep it open.
+    pub(super) table: Option<S::Table>,
     pub(super) homes: OnceLock<HashMap<Box<str>, At, RandomState>>,
     pub(super) hashing: RandomState,
 }
@@ -44,25 +46,27 @@ pub(super) enum Phase {
 }
 
 impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
-    /// The member at a position, open or not; none if it has left since, or was replaced.
+    /// The member at a position, open or not; none if its backend is gone since.
     pub(super) fn member(&self, index: usize) -> Option<Member<B>> {
-        let at = self.roster.at(index);
-        let in_flight = self.roster.load(at);
-        // Held as a lease, so that whoever sees it full meanwhile is told when it is not.
-        let lease = Lease::new(self.roster.token(at).upgrade()?, Stamp::default());
-        let member = Member {
-            backend: Arc::clone(lease.backend()),
-            in_flight,
-            tally: self.lives[index].counts.tally(),
-            draining: self.draining.contains(&at),
+        let (at, live) = (self.roster.at(index), &self.lives[index]);
+        let backend = live.account.backend.lock().upgrade()?;
+        Some(Member {
+            backend,
+            in_flight: self.roster.load(at),
+            tally: live.counts.tally(),
+            draining: self.draining.binary_search(&at).is_ok(),
             open: index < self.roster.open() as usize,
-        };
-        lease.abandon();
-        Some(member)
+        })
     }
 
-    /// Where the member of this id is, open or not. The index is made when the first home is asked for.
+    /// Where the member of this id is, open or not. The index is made when the first home is asked for; from then on the
+    /// driver makes it for each snapshot beforehand.
     pub(super) fn find(&self, id: &str) -> Option<At> {
+        self.homes().get(id).copied()
+    }
+
+    /// Where each member is, by id.
+    pub(super) fn homes(&self) -> &HashMap<Box<str>, At, RandomState> {
         let index = || {
             let mut homes = HashMap::with_capacity_and_hasher(self.lives.len(), self.hashing.clone());
             homes.extend(
@@ -73,9 +77,12 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
             );
             homes
         };
-        self.homes.get_or_init(index).get(id).copied()
+        self.homes.get_or_init(index)
     }
 }
+
+/// How many may wait for discovery to speak.
+const NEWCOMERS: usize = 1024;
 
 /// What all handles of a pool, its driver excepted, share and keep alive.
 pub(crate) struct Shared<B: Backend, S: Selector<B>> {
@@ -90,6 +97,8 @@ pub(crate) struct Shared<B: Backend, S: Selector<B>> {
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) admission: Admission,
     pub(super) patience: Duration,
+    /// Whether a home was ever asked for.
+    pub(super) homed: AtomicBool,
     /// Where the next clone's random numbers start.
     pub(super) seeds: Line<std::sync::atomic::AtomicU64>,
 }
@@ -112,6 +121,7 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
             subscribers,
             admission,
             patience,
+            homed: AtomicBool::new(false),
             seeds: Line(seed.into()),
         }
     }
@@ -134,9 +144,19 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
         let last = std::mem::replace(&mut *current, next);
         self.version.0.store(version, Ordering::Relaxed);
         drop(current);
-        // Whoever waits may find a place among the new.
-        self.core.gate.call();
+        // Whoever waits may find a place among the new, or has waited in vain.
+        self.core.gate.call_all();
         last
+    }
+
+    /// How many may wait for a refusal's cause to change, and for how long; none if waiting does not help or is not
+    /// wanted.
+    pub(crate) fn patience(&self, refusal: Refusal) -> Option<(usize, Duration)> {
+        match (refusal, self.admission) {
+            (Refusal::Silent, _) => Some((NEWCOMERS, self.patience)),
+            (Refusal::Full | Refusal::Queued, Admission::Queue { capacity, deadline }) => Some((capacity, deadline)),
+            _ => None,
+        }
     }
 
     /// Keeps members whose driver is no more.

@@ -9,6 +9,10 @@ use crate::backend::Backend;
 /// random without replacement, by weight; ties go by weight. With d from 3 on, up to 2 `d` members all are looked at,
 /// which costs no more. O(d).
 ///
+/// Weights are honoured by load: members whose loads over their weights are equal are as welcome. So the shares are
+/// those of the weights from about as many requests in flight on as the weights' sum over their greatest common divisor;
+/// with fewer, and more than one, a light member that is idle is taken before a heavy one that is not.
+///
 /// The default, d = 8, comes close to looking at all: the p99 of 100 servers is 1.13 times that of one central queue,
 /// where two choices have 1.38 and looking at all has 1.10. d = 2 is the power of two choices (Mitzenmacher 2001),
 /// d = 1 is [`Random`](super::Random). What is in flight is what this process has sent: with very many processes in

@@ -13,11 +13,11 @@ use crate::member::Lives;
 pub struct Members<'a, B, M> {
     roster: &'a Roster<B>,
     backends: &'a [&'a B],
-    memories: Memories<'a, M>,
+    memories: Memories<'a, B, M>,
 }
 
 impl<'a, B, M> Members<'a, B, M> {
-    pub(crate) fn new(roster: &'a Roster<B>, backends: &'a [&'a B], lives: &'a Lives<M>) -> Self {
+    pub(crate) fn new(roster: &'a Roster<B>, backends: &'a [&'a B], lives: &'a Lives<B, M>) -> Self {
         Self {
             roster,
             backends,

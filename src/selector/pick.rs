@@ -63,13 +63,13 @@ impl<'a, B> View<'a, B> {
 /// range: then the methods that take one panic.
 pub struct Pick<'a, B, M> {
     view: &'a View<'a, B>,
-    memories: Memories<'a, M>,
+    memories: Memories<'a, B, M>,
     closed: Option<&'a Closed<'a>>,
 }
 
 /// Where the selector's memories are: with the members, or within an outer selector's.
-pub(crate) enum Memories<'a, M> {
-    Own(&'a Lives<M>),
+pub(crate) enum Memories<'a, B, M> {
+    Own(&'a Lives<B, M>),
     Within(&'a dyn Recall<M>),
 }
 
@@ -79,26 +79,26 @@ pub(crate) trait Recall<M> {
 }
 
 /// The `part` of each of some memories.
-pub(super) struct Part<'a, M, F> {
-    pub(super) whole: Memories<'a, M>,
+pub(super) struct Part<'a, B, M, F> {
+    pub(super) whole: Memories<'a, B, M>,
     pub(super) part: F,
 }
 
-impl<M, N, F: Fn(&M) -> &N> Recall<N> for Part<'_, M, F> {
+impl<B, M, N, F: Fn(&M) -> &N> Recall<N> for Part<'_, B, M, F> {
     fn recall(&self, at: At) -> &N {
         (self.part)(self.whole.get(at))
     }
 }
 
-impl<M> Clone for Memories<'_, M> {
+impl<B, M> Clone for Memories<'_, B, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<M> Copy for Memories<'_, M> {}
+impl<B, M> Copy for Memories<'_, B, M> {}
 
-impl<'a, M> Memories<'a, M> {
+impl<'a, B, M> Memories<'a, B, M> {
     pub(super) fn get(self, at: At) -> &'a M {
         match self {
             Self::Own(lives) => &lives[at.index()].account.memory,
@@ -120,7 +120,7 @@ impl Closed<'_> {
 }
 
 impl<'a, B, M> Pick<'a, B, M> {
-    pub(crate) fn new(view: &'a View<'a, B>, lives: &'a Lives<M>) -> Self {
+    pub(crate) fn new(view: &'a View<'a, B>, lives: &'a Lives<B, M>) -> Self {
         Self {
             view,
             memories: Memories::Own(lives),

@@ -43,7 +43,7 @@ pub(crate) struct Row<'a, B> {
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
     /// Incarnations replaced under the same id, held by the registry, that may have leases.
-    pub(crate) earlier: &'a [Arc<Token<Arc<B>>>],
+    pub(crate) earlier: Vec<&'a Arc<Token<Arc<B>>>>,
 }
 
 impl<B> Roster<B> {
