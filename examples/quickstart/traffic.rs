@@ -1,6 +1,7 @@
 //! The requests: a hyper-util client under one layer, used by many tasks.
 
 use std::{
+    io::{self, Write},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -67,7 +68,8 @@ impl Traffic {
 
     /// A line beside the progress bar.
     pub(crate) fn say(&self, line: &str) {
-        self.progress.suspend(|| eprintln!("{line}"));
+        // Whoever closed stderr does not want to know.
+        self.progress.suspend(|| drop(writeln!(io::stderr(), "{line}")));
     }
 }
 

@@ -206,7 +206,7 @@ impl Queue {
         let late: Vec<Ticket> = self
             .waiters
             .range(..end)
-            .filter(|(_, waiter)| waiter.deadline < now)
+            .filter(|(_, waiter)| waiter.deadline <= now)
             .map(|(ticket, _)| *ticket)
             .collect();
         late.iter().filter_map(|ticket| self.waiters.remove(ticket)).collect()

@@ -149,6 +149,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         let view = View::new(&self.snapshot.roster, ask, &self.shared.core.clock, self.random);
         match refusal(&self.snapshot, &view) {
             Refusal::Full => Refusal::Queued,
+            _ if at_home(&self.snapshot, &view).is_some() => Refusal::Queued,
             refusal => refusal,
         }
     }

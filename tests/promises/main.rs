@@ -3,6 +3,7 @@
 
 mod balance;
 mod discovery;
+mod faults;
 mod membership;
 mod no_allocation;
 mod outcomes;
