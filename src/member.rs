@@ -98,8 +98,9 @@ pub(crate) struct Token<A: ?Sized> {
     pub(crate) live: Arc<Live<dyn Account>>,
     /// Whether somebody may wait for a place (an in-flight limit is set), so that a release has to tell.
     pub(crate) awaited: bool,
-    /// Whether the selector wants to know how requests end.
+    /// Whether the selector wants to know how requests end, and those that go well too.
     pub(crate) observed: bool,
+    pub(crate) observes_success: bool,
     /// The backend, an `Arc<B>`, or whatever it is to a lease that does not know.
     pub(crate) backend: A,
 }

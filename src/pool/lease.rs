@@ -140,7 +140,7 @@ impl<A: ?Sized> Lease<A> {
     #[inline(always)]
     fn observe(&self, outcome: Outcome) {
         let token = self.token();
-        if token.observed {
+        if token.observed && (token.observes_success || outcome != Outcome::Success) {
             token.live.account.observe(outcome, self.state.stamp());
         }
     }

@@ -131,6 +131,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             live: Arc::clone(live) as _,
             awaited: self.limit.is_some(),
             observed: S::OBSERVES,
+            observes_success: S::OBSERVES_SUCCESS,
         })
     }
 

@@ -196,7 +196,7 @@ impl<B, S> Core<B, S> {
 
 impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
-        let completion = Completion::new(outcome, started.at(self.epoch), || self.clock.now());
+        let completion = Completion::new(outcome, started, self.epoch, &self.clock);
         self.selector.observe(memory, &completion);
     }
 

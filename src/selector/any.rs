@@ -3,7 +3,7 @@
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use super::{Completion, Members, Pick, Selector, roster::At};
-use crate::backend::Backend;
+use crate::{backend::Backend, member::Outcome};
 
 /// Any selector, its type erased: what a [`Strategy`](super::Strategy) makes. A pick costs one indirect call more.
 pub struct AnySelector<B>(Arc<dyn Erased<B>>);
@@ -53,7 +53,7 @@ impl<B: Backend, S: Selector<B>> Erased<B> for S {
     }
 
     fn observe(&self, memory: &AnyMemory, completion: &Completion) {
-        if S::OBSERVES {
+        if S::OBSERVES && (S::OBSERVES_SUCCESS || completion.outcome != Outcome::Success) {
             Selector::observe(self, own(&*memory.0), completion);
         }
     }

@@ -58,6 +58,7 @@
 
 mod alias;
 mod any;
+mod failures;
 mod generator;
 mod least_loaded;
 mod members;
@@ -70,6 +71,7 @@ mod strategy;
 use std::time::{Duration, Instant};
 
 pub use any::{AnyMemory, AnySelector, AnyTable};
+pub use failures::Failures;
 pub use generator::Generator;
 pub use least_loaded::{Choices, LeastLoaded, LeastLoadedTable};
 pub use members::Members;
@@ -81,7 +83,11 @@ pub(crate) use roster::{Roster, Row};
 pub use round_robin::{RoundRobin, RoundRobinTable};
 pub use strategy::{Strategy, StrategyError};
 
-use crate::{backend::Backend, member::Outcome};
+use crate::{
+    backend::Backend,
+    clock::{Clock, Stamp},
+    member::Outcome,
+};
 
 /// The rule that picks one member for a request.
 ///
@@ -99,6 +105,10 @@ pub trait Selector<B: Backend>: Send + Sync + 'static {
 
     /// Whether [`observe`](Selector::observe) is to be called.
     const OBSERVES: bool = false;
+
+    /// Whether successes are to be observed as well. A selector that learns of failures alone saves a call on the way
+    /// of every request that goes well.
+    const OBSERVES_SUCCESS: bool = Self::OBSERVES;
 
     /// The memory of a backend that joins.
     fn memory(&self, backend: &B) -> Self::Memory;
@@ -129,15 +139,19 @@ pub struct Completion {
     pub outcome: Outcome,
     /// From the pick to the verdict, if [`Pick::now`] was called in the pick.
     pub latency: Option<Duration>,
-    /// When the verdict came, likewise.
+    /// When the verdict came, likewise, or if the request failed.
     pub at: Option<Instant>,
+    /// The same, counted from when the pool was made.
+    pub(crate) stamp: Stamp,
 }
 
 impl Completion {
-    pub(crate) fn new(outcome: Outcome, started: Option<Instant>, now: impl FnOnce() -> Instant) -> Self {
-        let at = started.map(|_| now());
+    pub(crate) fn new(outcome: Outcome, started: Stamp, epoch: Instant, clock: &Clock) -> Self {
+        let started = started.at(epoch);
+        let at = (started.is_some() || outcome == Outcome::Failure).then(|| clock.now());
         Self {
             outcome,
+            stamp: Stamp::since(epoch, at),
             latency: at
                 .zip(started)
                 .map(|(at, started)| at.saturating_duration_since(started)),

@@ -6,13 +6,19 @@ use super::{
     generator::Generator,
     roster::{At, Roster},
 };
-use crate::{ask::Ask, clock::Clock, member::Lives};
+use crate::{
+    ask::Ask,
+    clock::{Clock, Stamp},
+    member::Lives,
+};
 
 /// What all selectors of one pick share, however they are nested.
 pub(crate) struct View<'a, B> {
     roster: &'a Roster<B>,
     ask: &'a Ask,
     clock: &'a Clock,
+    /// What stamps count from.
+    epoch: Instant,
     now: Cell<Option<Instant>>,
     /// By value, and put back after the pick: a borrow would make nested picks' lifetimes invariant.
     random: Cell<Generator>,
@@ -21,11 +27,17 @@ pub(crate) struct View<'a, B> {
 }
 
 impl<'a, B> View<'a, B> {
-    pub(crate) fn new(roster: &'a Roster<B>, ask: &'a Ask, clock: &'a Clock, random: Generator) -> Self {
+    pub(crate) fn new(
+        roster: &'a Roster<B>,
+        ask: &'a Ask,
+        (clock, epoch): (&'a Clock, Instant),
+        random: Generator,
+    ) -> Self {
         Self {
             roster,
             ask,
             clock,
+            epoch,
             now: Cell::new(None),
             random: Cell::new(random),
             plain: !roster.is_limited() && ask.tried().is_empty(),
@@ -212,6 +224,11 @@ impl<'a, B, M> Pick<'a, B, M> {
             self.view.now.set(Some(now));
             now
         })
+    }
+
+    /// [`now`](Pick::now), counted from when the pool was made.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::since(self.view.epoch, Some(self.now()))
     }
 
     /// 64 random bits.

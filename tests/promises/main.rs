@@ -3,6 +3,7 @@
 
 mod balance;
 mod discovery;
+mod failing_fast;
 mod faults;
 mod membership;
 mod no_allocation;
