@@ -105,6 +105,13 @@ pub(crate) struct Token<A: ?Sized> {
     pub(crate) backend: A,
 }
 
+/// An incarnation that another has replaced.
+pub(crate) struct Replaced<B> {
+    pub(crate) token: Arc<Token<Arc<B>>>,
+    /// The last version of the pool's snapshots whose picks may lease it.
+    pub(crate) version: u64,
+}
+
 /// The live state of a member, kept for as long as its id is one. What a lease does with every request needs no
 /// indirect call; the selector's part, whose type leases do not know, comes last.
 pub(crate) struct Live<A: ?Sized> {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::snapshot::{Core, Phase, Snapshot};
 use crate::{
     backend::Backend,
-    member::{Counts, Live, MemberId, Report, Token},
+    member::{Counts, Live, MemberId, Replaced, Report, Token},
     selector::{Members, Roster, Row, Selector},
 };
 
@@ -60,13 +60,6 @@ enum Drain {
     No,
     Draining,
     Drained,
-}
-
-/// A backend that another has replaced.
-struct Replaced<B> {
-    token: Arc<Token<Arc<B>>>,
-    /// The last version whose picks may lease it.
-    version: u64,
 }
 
 /// An entry as it goes into a snapshot.
@@ -209,13 +202,15 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             return rest;
         }
         for entry in self.entries.iter_mut().flatten() {
-            let earlier = entry.earlier.drain(..);
-            // Until a newer version is published, a pick may come to it even though it has no lease now.
-            let (busy, idle): (Vec<_>, Vec<_>) = earlier
-                .partition(|replaced| replaced.version == self.version || Arc::strong_count(&replaced.token) > 1);
-            entry.earlier = busy;
-            rest.forgotten |= !idle.is_empty();
-            self.parting.extend(idle.into_iter().map(|replaced| replaced.token));
+            if !entry.earlier.is_empty() {
+                let earlier = entry.earlier.drain(..);
+                // Until a newer version is published, a pick may come to it even though it has no lease now.
+                let (busy, idle): (Vec<_>, Vec<_>) = earlier
+                    .partition(|replaced| replaced.version == self.version || Arc::strong_count(&replaced.token) > 1);
+                entry.earlier = busy;
+                rest.forgotten |= !idle.is_empty();
+                self.parting.extend(idle.into_iter().map(|replaced| replaced.token));
+            }
             if in_force && entry.drain == Drain::Draining && entry.in_flight() == 0 {
                 entry.drain = Drain::Drained;
                 rest.drained.push(Arc::clone(&entry.id));
@@ -251,7 +246,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             member: member.entry.live.member,
             weight: member.weight,
             limit: limit.and_then(|limit| limit(&member.entry.token.backend)),
-            earlier: member.entry.earlier.iter().map(|replaced| &replaced.token).collect(),
+            earlier: &member.entry.earlier,
         });
         let roster = Roster::new(rows, open);
         let lives: Box<[_]> = order.iter().map(|member| Arc::clone(&member.entry.live)).collect();

@@ -103,7 +103,7 @@ impl LeastLoaded {
     }
 
     /// `PLAIN`: every member is open, and need not be asked.
-    #[inline]
+    #[inline(always)]
     fn of_all<const PLAIN: bool, B, M>(pick: &Pick<'_, B, M>) -> Option<At> {
         let least = pick.with_random(|random| {
             let mut bits = 0;
@@ -121,7 +121,7 @@ impl LeastLoaded {
     /// Draws `d` members, at most `D`, without replacement: the first from all; then one from each of `d` − 1 stretches
     /// of one length on the circle that begins behind the first. So none is drawn twice, every member has the same
     /// chance and, as `d` = 2, every pair.
-    #[inline]
+    #[inline(always)]
     fn of_drawn<const D: usize, const PLAIN: bool, B, M>(d: usize, pick: &Pick<'_, B, M>) -> Option<At> {
         let len = pick.len() as u64;
         let mut bits = [0u32; D];
@@ -159,7 +159,7 @@ impl LeastLoaded {
         places.get((least & ORDER) as usize).map(|place| At(*place as u32))
     }
 
-    #[inline]
+    #[inline(always)]
     fn key<const PLAIN: bool, B, M>(pick: &Pick<'_, B, M>, at: At, tie: u32, order: usize) -> u64 {
         if PLAIN {
             key(pick.plain_load(at), tie, order)

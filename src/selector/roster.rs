@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::member::{MemberId, Token};
+use crate::member::{MemberId, Replaced, Token};
 
 /// Where a member stands in one snapshot. Only a view makes one, and wrappers pass it on unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub(crate) struct Row<'a, B> {
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
     /// Incarnations replaced under the same id, held by the registry, that may have leases.
-    pub(crate) earlier: Vec<&'a Arc<Token<Arc<B>>>>,
+    pub(crate) earlier: &'a [Replaced<B>],
 }
 
 impl<B> Roster<B> {
@@ -68,9 +68,9 @@ impl<B> Roster<B> {
             limited |= row.limit.is_some();
             limits.push(row.limit.unwrap_or(u32::MAX));
             let at = At(index as u32);
-            earlier.extend(row.earlier.iter().map(|token| Earlier {
+            earlier.extend(row.earlier.iter().map(|replaced| Earlier {
                 at,
-                token: Arc::downgrade(token),
+                token: Arc::downgrade(&replaced.token),
             }));
         }
         let first = weights.first().copied().unwrap_or(1);

@@ -147,8 +147,9 @@ fn who_does_not_look_after_its_request_holds_up_nobody_past_its_deadline() {
 async fn the_latency_of_a_call_is_that_of_its_head() {
     use equipoise::{Assigned, Outcome, Selector, selector::*};
 
+    type Seen = Vec<(Outcome, Option<Duration>)>;
     #[derive(Clone, Default)]
-    struct Timed(Arc<Mutex<Vec<(Outcome, Option<Duration>)>>>);
+    struct Timed(Arc<Mutex<Seen>>);
     impl Selector<Plain> for Timed {
         type Memory = ();
         type Table = ();
