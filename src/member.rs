@@ -114,6 +114,10 @@ pub(crate) struct Replaced<B> {
 
 /// The live state of a member, kept for as long as its id is one. What a lease does with every request needs no
 /// indirect call; the selector's part, whose type leases do not know, comes last.
+///
+/// Aligned, so that the counts, which every request writes, and a small memory, which a selector may read on the way,
+/// are on one cache line that no other member has a part in.
+#[repr(align(64))]
 pub(crate) struct Live<A: ?Sized> {
     pub(crate) counts: Counts,
     pub(crate) id: Box<str>,
@@ -155,9 +159,8 @@ impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
     }
 }
 
-/// What a member's requests came to. On a cache line of its own: every request writes it once.
+/// What a member's requests came to: every request writes it once.
 #[derive(Default)]
-#[repr(align(64))]
 pub(crate) struct Counts {
     succeeded: AtomicU64,
     failed: AtomicU64,

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -265,8 +265,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let (registry, phase) = (&mut self.registry, self.phase);
         match guarded(|| registry.snapshot(phase)) {
             Ok(snapshot) => {
-                if shared.homed.load(Relaxed) {
-                    // Made here, or else by the first request that asks for a home.
+                // Where homes are asked for, the index is made here, or else by the first request that asks.
+                if shared.current().homes.get().is_some() {
                     snapshot.homes();
                 }
                 self.retired.push(shared.publish(snapshot));

@@ -149,7 +149,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         let view = View::new(
             &self.snapshot.roster,
             ask,
-            (&self.shared.core.clock, self.shared.core.epoch),
+            (&self.shared.core.clock, &self.shared.core.epoch),
             self.random,
         );
         match refusal(&self.snapshot, &view) {
@@ -191,10 +191,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             self.refresh();
             let roster = &self.snapshot.roster;
             let core = &self.shared.core;
-            let view = View::new(roster, ask, (&core.clock, core.epoch), self.random);
-            if ask.home().is_some() && !self.shared.homed.load(Relaxed) {
-                self.shared.homed.store(true, Relaxed);
-            }
+            let view = View::new(roster, ask, (&core.clock, &core.epoch), self.random);
             let at = choose(&self.snapshot, &core.selector, &view)?;
             let (started, random) = view.end();
             self.random = random;
@@ -235,7 +232,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     pub fn select(&mut self, ask: &Ask) -> Option<At> {
         self.refresh();
         let core = &self.shared.core;
-        let view = View::new(&self.snapshot.roster, ask, (&core.clock, core.epoch), self.random);
+        let view = View::new(&self.snapshot.roster, ask, (&core.clock, &core.epoch), self.random);
         let pick = Pick::new(&view, &self.snapshot.lives);
         let table = self.snapshot.table.as_ref();
         let at = table.and_then(|table| core.selector.select(table, &pick));

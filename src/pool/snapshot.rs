@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     marker::PhantomData,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -97,8 +97,6 @@ pub(crate) struct Shared<B: Backend, S: Selector<B>> {
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) admission: Admission,
     pub(super) patience: Duration,
-    /// Whether a home was ever asked for.
-    pub(super) homed: AtomicBool,
     /// Where the next clone's random numbers start.
     pub(super) seeds: Line<std::sync::atomic::AtomicU64>,
 }
@@ -121,7 +119,6 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
             subscribers,
             admission,
             patience,
-            homed: AtomicBool::new(false),
             seeds: Line(seed.into()),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) struct View<'a, B> {
     ask: &'a Ask,
     clock: &'a Clock,
     /// What stamps count from.
-    epoch: Instant,
+    epoch: &'a Instant,
     now: Cell<Option<Instant>>,
     /// By value, and put back after the pick: a borrow would make nested picks' lifetimes invariant.
     random: Cell<Generator>,
@@ -30,7 +30,7 @@ impl<'a, B> View<'a, B> {
     pub(crate) fn new(
         roster: &'a Roster<B>,
         ask: &'a Ask,
-        (clock, epoch): (&'a Clock, Instant),
+        (clock, epoch): (&'a Clock, &'a Instant),
         random: Generator,
     ) -> Self {
         Self {
@@ -228,7 +228,7 @@ impl<'a, B, M> Pick<'a, B, M> {
 
     /// [`now`](Pick::now), counted from when the pool was made.
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp::since(self.view.epoch, Some(self.now()))
+        Stamp::since(*self.view.epoch, Some(self.now()))
     }
 
     /// 64 random bits.
