@@ -172,8 +172,13 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for Endpoint<T> {
             .parse()
             .map_err(|why: T::Err| EndpointError::new("target", target, why.to_string()))?;
         let mut endpoint = Self::new(target, parsed);
+        let mut names = Vec::new();
         for field in fields {
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
+            if names.contains(&name) {
+                return Err(EndpointError::new("field", field, format!("expected {name}= once")));
+            }
+            names.push(name);
             match name {
                 "id" if !value.is_empty() => endpoint.id = value.to_owned(),
                 "id" => return Err(EndpointError::new("id", value, "expected a text that is not empty")),
@@ -270,6 +275,7 @@ mod tests {
             ("1.2.3.4:80,locality=", "locality"),
             ("1.2.3.4:80,locality=/", "locality"),
             ("1.2.3.4:80,wieght=1", "field"),
+            ("1.2.3.4:80,weight=1,weight=2", "field"),
             ("1.2.3.4:80,", "field"),
         ] {
             let error = text.parse::<Endpoint<SocketAddr>>().unwrap_err();

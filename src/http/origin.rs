@@ -67,7 +67,8 @@ impl FromStr for Origin {
             return Err(OriginError::Scheme);
         }
         let authority = parts.authority.ok_or(OriginError::Authority)?;
-        let is_host = !authority.host().is_empty() && !authority.as_str().contains('@');
+        // `http://a;weight=2` is a typing error for `http://a,weight=2`, not a host.
+        let is_host = !authority.host().is_empty() && !authority.as_str().contains(['@', ';', '=']);
         // `host:` and `host:99999` have no port that `port_u16` could read, but more than a host.
         let is_port = authority.port_u16().is_some_and(|port| port > 0) || authority.as_str() == authority.host();
         if !is_host || !is_port {
@@ -175,6 +176,7 @@ mod tests {
             "http://a:0",
             "http://a:65536",
             "http://u@a",
+            "http://a;weight=2",
             "http://:80",
             "http://a b",
         ] {

@@ -90,9 +90,15 @@ impl FromStr for Strategy {
             .find(|strategy| strategy.name() == name)
             .ok_or_else(|| StrategyError::Name(name.to_owned()))?;
         let parameters = parameters.split(',').map(str::trim);
+        let mut keys = Vec::new();
         for parameter in parameters.filter(|parameter| !parameter.is_empty()) {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            strategy.set(key.trim_end(), value.trim_start())?;
+            let key = key.trim_end();
+            if keys.contains(&key) {
+                return Err(StrategyError::Twice(key.to_owned()));
+            }
+            keys.push(key);
+            strategy.set(key, value.trim_start())?;
         }
         Ok(strategy)
     }
@@ -134,6 +140,8 @@ pub enum StrategyError {
     Name(String),
     /// The parameters do not end in a parenthesis.
     Parenthesis(String),
+    /// A parameter is given more than once.
+    Twice(String),
     /// The strategy has no such parameter.
     Parameter {
         /// The strategy.
@@ -165,6 +173,7 @@ impl fmt::Display for StrategyError {
                 f.write_str(&names.join(", "))
             }
             Self::Parenthesis(text) => write!(f, "invalid strategy '{text}': expected NAME or NAME(PARAMETER=VALUE)"),
+            Self::Twice(key) => write!(f, "invalid strategy: expected {key} once"),
             Self::Parameter {
                 strategy,
                 parameter,
@@ -246,6 +255,7 @@ mod tests {
                 "random(",
                 "invalid strategy 'random(': expected NAME or NAME(PARAMETER=VALUE)",
             ),
+            ("least_loaded(d=2,d=3)", "invalid strategy: expected d once"),
             ("random(d=2)", "unknown parameter 'd' of strategy random: expected none"),
             (
                 "least_loaded(k=2)",
