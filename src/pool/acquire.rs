@@ -58,6 +58,8 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         self.waiting = Some(Waiting { ticket, refusal, sleep });
         match self.pool.pick_from_queue_if(looks, &self.ask) {
             Ok(lease) => Poll::Ready(Ok(lease)),
+            // What was published on the way to the gate called nobody who is here now.
+            Err(refusal) if self.pool.shared().patience(refusal).is_none() => Poll::Ready(Err(refusal.into())),
             Err(_) => Poll::Pending,
         }
     }

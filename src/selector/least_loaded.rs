@@ -16,9 +16,8 @@ use crate::backend::Backend;
 /// A failure weighs like a request that is open, until a second after the member's last one: who fails at once would look
 /// idle, and draw everything.
 ///
-/// The default, d = 8, comes close to looking at all: the p99 of 100 servers is 1.13 times that of one central queue,
-/// where two choices have 1.38 and looking at all has 1.10. d = 2 is the power of two choices (Mitzenmacher 2001),
-/// d = 1 is [`Random`](super::Random). What is in flight is what this process has sent: with very many processes in
+/// The default, d = 8, comes closer to looking at all than d = 2, the power of two choices (Mitzenmacher 2001); d = 1 is
+/// [`Random`](super::Random). What is in flight is what this process has sent: with very many processes in
 /// front of the same members, each sees little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeastLoaded {

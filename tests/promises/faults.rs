@@ -184,3 +184,47 @@ async fn the_latency_of_a_call_is_that_of_its_head() {
     );
     assert_eq!(pool.members()[0].tally.cancelled, 1);
 }
+
+/// Runs a driver at the moment when a timer is set.
+#[derive(Clone)]
+struct Interposed {
+    driver: Arc<Mutex<Option<Driver<Plain, LeastLoaded>>>>,
+    now: std::time::Instant,
+}
+
+impl equipoise::Timer for Interposed {
+    fn now(&self) -> std::time::Instant {
+        self.now
+    }
+
+    fn sleep_until(&self, _: std::time::Instant) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        // Taken out first: the driver sets timers as well.
+        let driver = self.driver.lock().unwrap().take();
+        if let Some(mut driver) = driver {
+            run(&mut driver);
+            *self.driver.lock().unwrap() = Some(driver);
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_pool_closed_on_the_way_to_the_queue_turns_away_at_once() {
+    let now = std::time::Instant::now();
+    let timer = Interposed {
+        driver: Arc::default(),
+        now,
+    };
+    let clock = equipoise::Clock::custom(timer.clone());
+    let builder = Pool::builder_on(clock).backends(endpoints(&["a"])).in_flight_limit(1);
+    let (mut pool, driver) = builder.admission(queue()).build();
+    let _lease = pool.pick(&Ask::new()).unwrap();
+    drop(pool.close());
+    *timer.driver.lock().unwrap() = Some(driver);
+    // It saw a full pool, and finds it closed once it is in the queue.
+    let mut waits = pool.acquire(Ask::new());
+    assert!(
+        matches!(poll_once(&mut waits), Poll::Ready(Err(error)) if error.kind() == equipoise::ErrorKind::Unavailable)
+    );
+    timer.driver.lock().unwrap().take();
+}
