@@ -47,6 +47,8 @@ mod ask;
 mod backend;
 pub mod balance;
 mod clock;
+#[cfg(feature = "connect")]
+pub mod connect;
 mod discover;
 mod error;
 mod event;
@@ -54,7 +56,11 @@ mod event;
 pub mod http;
 mod member;
 mod pool;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod selector;
+#[cfg(feature = "proxy")]
+pub mod server;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
