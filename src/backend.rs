@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use crate::readiness::Readiness;
+
 /// One thing that can serve a request.
 ///
 /// The [`id`](Backend::id) alone is its identity: everything else may change under the same id, and health,
@@ -25,6 +27,12 @@ pub trait Backend: Send + Sync + 'static {
     fn locality(&self) -> Option<&Locality> {
         None
     }
+
+    /// Its own word on whether it takes a request just now; none: always. Asked for when it becomes a member and at each
+    /// publish, seen at each pick. Picks of a pool that has such members look at each member that they consider.
+    fn readiness(&self) -> Option<&Readiness> {
+        None
+    }
 }
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
@@ -39,6 +47,9 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     }
     fn locality(&self) -> Option<&Locality> {
         (**self).locality()
+    }
+    fn readiness(&self) -> Option<&Readiness> {
+        (**self).readiness()
     }
 }
 

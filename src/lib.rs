@@ -58,6 +58,7 @@ mod member;
 mod pool;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+mod readiness;
 pub mod selector;
 #[cfg(feature = "proxy")]
 pub mod server;
@@ -74,6 +75,7 @@ pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
+pub use readiness::{Condition, Readiness};
 pub use selector::{AnySelector, LeastLoaded, Random, RoundRobin, Selector, Strategy, StrategyError};
 
 /// The README's examples, compiled.

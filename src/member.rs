@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::clock::Stamp;
+use crate::{clock::Stamp, readiness::Condition};
 
 /// How a request ended. Every lease ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +75,8 @@ pub struct Member<B> {
     pub draining: bool,
     /// Whether it may be picked: it has a weight, is not draining, and its priority serves.
     pub open: bool,
+    /// Whether it takes a request just now, as it says itself.
+    pub condition: Condition,
 }
 
 impl<B: fmt::Debug> fmt::Debug for Member<B> {
@@ -85,6 +87,7 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
             .field("tally", &self.tally)
             .field("draining", &self.draining)
             .field("open", &self.open)
+            .field("condition", &self.condition)
             .finish()
     }
 }

@@ -8,8 +8,18 @@ use std::{
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 10] = [
-    "sync", "error", "backend", "clock", "event", "member", "ask", "selector", "discover", "pool",
+const CORE: [&str; 11] = [
+    "sync",
+    "error",
+    "readiness",
+    "backend",
+    "clock",
+    "event",
+    "member",
+    "ask",
+    "selector",
+    "discover",
+    "pool",
 ];
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use equipoise::{Admission, Ask, Driver, Endpoint, LeastLoaded, ManualClock, Pool};
+use equipoise::{Admission, Ask, Backend, Condition, Driver, Endpoint, LeastLoaded, ManualClock, Pool, Readiness};
 use loom::{future::block_on, thread};
 
 type Members = Pool<Endpoint<()>>;
@@ -132,4 +132,33 @@ fn a_new_member_wakes_who_waits() {
 
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A backend that says whether it is ready.
+struct Link(Readiness);
+
+impl Backend for Link {
+    fn id(&self) -> &str {
+        "a"
+    }
+    fn readiness(&self) -> Option<&Readiness> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn becoming_ready_wakes_all_who_wait() {
+    model(|| {
+        let readiness = Readiness::new(Condition::Waiting);
+        let link = Link(readiness.clone());
+        let (pool, _driver) = Pool::builder_on(ManualClock::new().clock()).backend(link).build();
+        let waiters = [pool.clone(), pool].map(|pool| {
+            thread::spawn(move || {
+                let lease = block_on(pool.acquire(Ask::new())).unwrap();
+                drop(lease);
+            })
+        });
+        readiness.set(Condition::Ready);
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    });
 }

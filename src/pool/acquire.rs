@@ -51,12 +51,12 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         let sleep = core.clock.sleep_until(deadline);
         let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, choice, (now, deadline)) else {
             return Poll::Ready(Err(match refusal {
-                Refusal::Silent => refusal.into(),
+                Refusal::Silent | Refusal::Unready => refusal.into(),
                 _ => Error::overloaded("every member is at its in-flight limit, and the queue is full"),
             }));
         };
         self.waiting = Some(Waiting { ticket, refusal, sleep });
-        match self.pool.pick_from_queue_if(looks, &self.ask) {
+        match self.pool.pick_in_turn(looks, &self.ask) {
             Ok(lease) => Poll::Ready(Ok(lease)),
             // What was published on the way to the gate called nobody who is here now.
             Err(refusal) if self.pool.shared().patience(refusal).is_none() => Poll::Ready(Err(refusal.into())),
@@ -93,11 +93,10 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
     fn give_up(&mut self, ticket: Ticket) -> Result<Lease<Arc<B>>, Error> {
         let core = &self.pool.shared().core;
         let is_next = core.gate.is_next(ticket, core.clock.now());
-        self.pool.pick_from_queue_if(is_next, &self.ask).map_err(|_| {
-            if self.waits_for_discovery() {
-                Refusal::Silent.into()
-            } else {
-                Error::overloaded("every member is at its in-flight limit, and none came free in time")
+        self.pool.pick_in_turn(is_next, &self.ask).map_err(|_| {
+            match self.waiting.as_ref().map(|waiting| waiting.refusal) {
+                Some(refusal @ (Refusal::Silent | Refusal::Unready)) => refusal.into(),
+                _ => Error::overloaded("every member is at its in-flight limit, and none came free in time"),
             }
         })
     }

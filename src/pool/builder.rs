@@ -105,8 +105,9 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
         self
     }
 
-    /// How long a request waits for discovery to speak for the first time; 5 s unless said otherwise. At most 1,024
-    /// requests wait; who comes on top is turned away at once, as unavailable.
+    /// How long a request waits for discovery to speak for the first time and, without a queue, for a member to become
+    /// [ready](crate::Condition::Waiting); 5 s unless said otherwise. At most 1,024 requests wait; who comes on top is
+    /// turned away at once, as unavailable.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self

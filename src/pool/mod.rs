@@ -73,6 +73,8 @@ pub(crate) enum Refusal {
     Silent,
     /// Every open member is at its limit.
     Full,
+    /// None is ready, and one will be soon.
+    Unready,
     /// Others wait already.
     Queued,
     /// No member can be picked.
@@ -86,6 +88,7 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::Silent => Error::unavailable("discovery has not reported any member yet"),
             Refusal::Full => Error::overloaded("every member is at its in-flight limit"),
+            Refusal::Unready => Error::unavailable("no member has become ready"),
             Refusal::Queued => Error::overloaded("others wait for a member already"),
             Refusal::Nobody => Error::unavailable("no member can be picked"),
             Refusal::Closed => Error::unavailable("the pool is closed"),
@@ -153,15 +156,15 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             self.random,
         );
         match refusal(&self.snapshot, &view) {
-            Refusal::Full => Refusal::Queued,
+            Refusal::Full | Refusal::Unready => Refusal::Queued,
             _ if at_home(&self.snapshot, &view).is_some() => Refusal::Queued,
             refusal => refusal,
         }
     }
 
-    /// A pick, if there is reason to look for one.
-    fn pick_from_queue_if(&mut self, looks: bool, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
-        if looks {
+    /// A pick, if it is this one's turn to look for one: without a queue there are no turns.
+    fn pick_in_turn(&mut self, is_next: bool, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
+        if is_next || !self.shared.has_queue() {
             self.pick_from_queue(ask)
         } else {
             Err(Refusal::Queued)
@@ -182,7 +185,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     /// Whether who comes now has to wait behind others.
     #[inline]
     fn is_queued(&self) -> bool {
-        matches!(self.shared.admission, Admission::Queue { .. }) && self.shared.core.gate.is_waited_at()
+        self.shared.has_queue() && self.shared.core.gate.is_waited_at()
     }
 
     #[inline(always)]
@@ -301,7 +304,23 @@ fn choose<B: Backend, S: Selector<B>>(
     match chosen {
         Some(at) if pick.is_open(at) => Ok(at),
         // A selector that keeps its contract found none because there is none; one that does not is helped out.
-        _ => pick.any_open().ok_or_else(|| refusal(snapshot, view)),
+        _ => match pick.any_open() {
+            Some(at) => Ok(at),
+            None => choose_failing(snapshot, selector, view),
+        },
+    }
+}
+
+/// Nobody is ready. If nobody will be soon, a member that fails is chosen: its error says more than ours could.
+#[cold]
+fn choose_failing<B: Backend, S: Selector<B>>(
+    snapshot: &Snapshot<B, S>,
+    selector: &S,
+    view: &View<'_, B>,
+) -> Result<At, Refusal> {
+    match refusal(snapshot, view) {
+        Refusal::Full if view.take_failing() => choose(snapshot, selector, view),
+        refusal => Err(refusal),
     }
 }
 
@@ -318,6 +337,7 @@ fn refusal<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_
         Phase::Closed => Refusal::Closed,
         Phase::Silent => Refusal::Silent,
         Phase::Serving if view.all_tried() => Refusal::Nobody,
+        Phase::Serving if view.is_worth_waiting() => Refusal::Unready,
         Phase::Serving => Refusal::Full,
     }
 }

@@ -131,6 +131,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Makes the backend a member, or replaces the one of its id. Whether the id is new.
     pub(super) fn insert(&mut self, backend: B) -> bool {
         let id: Arc<str> = backend.id().into();
+        if let Some(readiness) = backend.readiness() {
+            let core: Weak<Core<B, S>> = Arc::downgrade(&self.core);
+            readiness.tell(core);
+        }
         let backend = Arc::new(backend);
         if let Some(live) = self.entry(&id).map(|entry| Arc::clone(&entry.live)) {
             self.replace(&id, self.token(backend, &live));
@@ -246,6 +250,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             member: member.entry.live.member,
             weight: member.weight,
             limit: limit.and_then(|limit| limit(&member.entry.token.backend)),
+            readiness: member.entry.token.backend.readiness().cloned(),
             earlier: &member.entry.earlier,
         });
         let roster = Roster::new(rows, open);

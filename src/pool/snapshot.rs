@@ -20,6 +20,7 @@ use crate::{
     discover::Mailbox,
     event::Subscribers,
     member::{Keeper, Lives, Member, Outcome, Token},
+    readiness::Listener,
     selector::{At, Completion, Roster, Selector},
     sync::{AtomicU64, Line, Mutex, Ordering},
 };
@@ -56,6 +57,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
             tally: live.counts.tally(),
             draining: self.draining.binary_search(&at).is_ok(),
             open: index < self.roster.open() as usize,
+            condition: self.roster.condition(at),
         })
     }
 
@@ -81,7 +83,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
     }
 }
 
-/// How many may wait for discovery to speak.
+/// How many may wait for discovery to speak, or for a member to become ready.
 const NEWCOMERS: usize = 1024;
 
 /// What all handles of a pool, its driver excepted, share and keep alive.
@@ -146,12 +148,20 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
         last
     }
 
+    /// Whether those who wait are served in turn.
+    pub(super) fn has_queue(&self) -> bool {
+        matches!(self.admission, Admission::Queue { .. })
+    }
+
     /// How many may wait for a refusal's cause to change, and for how long; none if waiting does not help or is not
     /// wanted.
     pub(crate) fn patience(&self, refusal: Refusal) -> Option<(usize, Duration)> {
         match (refusal, self.admission) {
             (Refusal::Silent, _) => Some((NEWCOMERS, self.patience)),
-            (Refusal::Full | Refusal::Queued, Admission::Queue { capacity, deadline }) => Some((capacity, deadline)),
+            (Refusal::Full | Refusal::Queued | Refusal::Unready, Admission::Queue { capacity, deadline }) => {
+                Some((capacity, deadline))
+            }
+            (Refusal::Unready, _) => Some((NEWCOMERS, self.patience)),
             _ => None,
         }
     }
@@ -198,6 +208,13 @@ impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
     }
 
     fn released(&self) {
+        self.gate.released();
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Listener for Core<B, S> {
+    fn settled(&self) {
+        // One is enough: whoever leaves the queue calls the next.
         self.gate.released();
     }
 }

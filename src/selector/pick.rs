@@ -10,6 +10,7 @@ use crate::{
     ask::Ask,
     clock::{Clock, Stamp},
     member::Lives,
+    readiness::Condition,
 };
 
 /// What all selectors of one pick share, however they are nested.
@@ -22,8 +23,10 @@ pub(crate) struct View<'a, B> {
     now: Cell<Option<Instant>>,
     /// By value, and put back after the pick: a borrow would make nested picks' lifetimes invariant.
     random: Cell<Generator>,
-    /// Nothing but an outer selector can have closed a member: no limits, nothing tried.
+    /// Nothing but an outer selector can have closed a member: no limits, nothing tried, all ready without a word.
     plain: bool,
+    /// Whether members that say they fail may be chosen: nobody else is left.
+    takes_failing: Cell<bool>,
 }
 
 impl<'a, B> View<'a, B> {
@@ -40,7 +43,8 @@ impl<'a, B> View<'a, B> {
             epoch,
             now: Cell::new(None),
             random: Cell::new(random),
-            plain: !roster.is_limited() && ask.tried().is_empty(),
+            plain: !roster.is_limited() && ask.tried().is_empty() && !roster.has_readiness(),
+            takes_failing: Cell::new(false),
         }
     }
 
@@ -60,11 +64,34 @@ impl<'a, B> View<'a, B> {
         members.all(|member| self.ask.tried().contains(&member))
     }
 
-    /// Below its limit and not tried. Unlike [`Pick::is_open`] this holds for members without weight too.
+    /// Below its limit, not tried, and ready. Unlike [`Pick::is_open`] this holds for members without weight too.
     pub(crate) fn admits(&self, at: At) -> bool {
-        self.plain
-            || (self.roster.admits(at, self.roster.load(at).saturating_add(1))
-                && !self.ask.tried().contains(&self.roster.member(at)))
+        self.plain || (self.has_place(at) && self.is_ready(at))
+    }
+
+    /// Below its limit and not tried.
+    fn has_place(&self, at: At) -> bool {
+        self.roster.admits(at, self.roster.load(at).saturating_add(1))
+            && !self.ask.tried().contains(&self.roster.member(at))
+    }
+
+    fn is_ready(&self, at: At) -> bool {
+        match self.roster.condition(at) {
+            Condition::Ready => true,
+            Condition::Waiting => false,
+            Condition::Failing => self.takes_failing.get(),
+        }
+    }
+
+    /// Whether a member that has a place for this request will be ready soon.
+    pub(crate) fn is_worth_waiting(&self) -> bool {
+        let waits = |at| self.roster.condition(at) == Condition::Waiting && self.has_place(at);
+        self.roster.has_readiness() && (0..self.roster.open()).map(At).any(waits)
+    }
+
+    /// From now on members that say they fail are open, if there are any. Whether that makes a difference.
+    pub(crate) fn take_failing(&self) -> bool {
+        self.roster.has_readiness() && !self.takes_failing.replace(true)
     }
 }
 
@@ -168,8 +195,8 @@ impl<'a, B, M> Pick<'a, B, M> {
         (0..self.view.roster.open()).map(At)
     }
 
-    /// Whether the member may be chosen: below its in-flight limit, not tried for this request, not closed by an
-    /// outer selector.
+    /// Whether the member may be chosen: below its in-flight limit, not tried for this request,
+    /// [ready](crate::Condition), not closed by an outer selector.
     #[inline]
     pub fn is_open(&self, at: At) -> bool {
         at.0 < self.view.roster.open() && self.view.admits(at) && self.closed.is_none_or(|closed| !closed.closes(at))

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::member::{MemberId, Replaced, Token};
+use crate::{
+    member::{MemberId, Replaced, Token},
+    readiness::{Condition, Readiness},
+};
 
 /// Where a member stands in one snapshot. Only a view makes one, and wrappers pass it on unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +23,7 @@ pub(crate) struct Roster<B> {
     members: Box<[MemberId]>,
     weights: Weights,
     limits: Option<Box<[u32]>>,
+    readiness: Option<Box<[Option<Readiness>]>>,
     earlier: Box<[Earlier<B>]>,
     open: u32,
 }
@@ -42,6 +46,7 @@ pub(crate) struct Row<'a, B> {
     pub(crate) member: MemberId,
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
+    pub(crate) readiness: Option<Readiness>,
     /// Incarnations replaced under the same id, held by the registry, that may have leases.
     pub(crate) earlier: &'a [Replaced<B>],
 }
@@ -58,6 +63,7 @@ impl<B> Roster<B> {
         let mut weights = Vec::with_capacity(open);
         let mut limits = Vec::with_capacity(total);
         let mut limited = false;
+        let mut readiness = Vec::new();
         let mut earlier = Vec::new();
         for (index, row) in rows.enumerate() {
             tokens.push(row.token);
@@ -67,6 +73,10 @@ impl<B> Roster<B> {
             }
             limited |= row.limit.is_some();
             limits.push(row.limit.unwrap_or(u32::MAX));
+            if row.readiness.is_some() {
+                readiness.resize(total, None);
+                readiness[index] = row.readiness;
+            }
             let at = At(index as u32);
             earlier.extend(row.earlier.iter().map(|replaced| Earlier {
                 at,
@@ -84,6 +94,7 @@ impl<B> Roster<B> {
                 Weights::Each(weights.into())
             },
             limits: limited.then(|| limits.into()),
+            readiness: (!readiness.is_empty()).then(|| readiness.into()),
             earlier: earlier.into(),
             open: open as u32,
         }
@@ -163,6 +174,18 @@ impl<B> Roster<B> {
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
         self.limits.is_some()
+    }
+
+    /// Whether any member has a word on whether it is ready.
+    #[inline]
+    pub(crate) fn has_readiness(&self) -> bool {
+        self.readiness.is_some()
+    }
+
+    /// Whether a member takes a request just now, as it says itself.
+    pub(crate) fn condition(&self, at: At) -> Condition {
+        let readiness = self.readiness.as_ref().and_then(|column| column[at.index()].as_ref());
+        readiness.map_or(Condition::Ready, Readiness::get)
     }
 
     /// Whether `load` requests may be in flight at a member.

@@ -92,6 +92,17 @@ fn keys_may_change_their_ids_and_share_them() {
 }
 
 #[test]
+fn many_wait_for_discovery_at_once() {
+    let (script, _, pool, mut driver) = scripted();
+    let mut waiting: Vec<_> = (0..3).map(|_| pool.acquire(Ask::new())).collect();
+    run(&mut driver);
+    assert!(waiting.iter_mut().all(|acquire| poll_once(acquire).is_pending()));
+    script.say([insert(1, "a")]);
+    run(&mut driver);
+    assert!(waiting.iter_mut().all(|acquire| poll_once(acquire).is_ready()));
+}
+
+#[test]
 fn a_failing_discovery_keeps_the_last_good_set_and_is_asked_again() {
     let (script, clock, mut pool, mut driver) = scripted();
     let mut events = pool.events();

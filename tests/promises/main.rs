@@ -8,6 +8,7 @@ mod faults;
 mod membership;
 mod no_allocation;
 mod outcomes;
+mod readiness;
 mod repeatable;
 mod waiting;
 
