@@ -37,6 +37,17 @@ pub enum ErrorKind {
     Backend,
 }
 
+impl ErrorKind {
+    /// One word, for logs and metrics: `unavailable`, `overloaded` or `backend`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Overloaded => "overloaded",
+            Self::Backend => "backend",
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn unavailable(why: &'static str) -> Self {
         Self::new(ErrorKind::Unavailable, why, None, None)
@@ -82,15 +93,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.0.kind {
-            ErrorKind::Unavailable => "unavailable",
-            ErrorKind::Overloaded => "overloaded",
-            ErrorKind::Backend => match self.backend() {
-                Some(id) => return write!(f, "backend '{id}' failed"),
-                None => "backend",
-            },
-        };
-        write!(f, "{kind}: {}", self.0.why)
+        match (self.0.kind, self.backend()) {
+            (ErrorKind::Backend, Some(id)) => write!(f, "backend '{id}' failed"),
+            (kind, _) => write!(f, "{}: {}", kind.name(), self.0.why),
+        }
     }
 }
 

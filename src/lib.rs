@@ -40,6 +40,9 @@
 //! | `tokio` | yes | the system clock, and `spawn`: without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
 //! | `http` | | `BalanceLayer::http` for clients that take an `http::Request` |
 //! | `serde` | | [`Strategy`] as a string in any serde format |
+//! | `connect` | | backends that are services: one connected service kept for each member |
+//! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
+//! | `tracing` | | an event for each change of a pool's state and each failed request |
 //! | `testing` | | for those who write selectors and services |
 //! | `full` | | all of these |
 
@@ -65,6 +68,7 @@ pub mod server;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};

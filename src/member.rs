@@ -134,6 +134,8 @@ pub(crate) trait Account: Send + Sync {
     fn observe(&self, outcome: Outcome, started: Stamp);
     /// A place has become free.
     fn released(&self);
+    /// The pool's name.
+    fn pool(&self) -> Option<&str>;
 }
 
 /// A selector's memory of a member, and whom the member reports to.
@@ -151,6 +153,7 @@ pub(crate) type Lives<B, M> = [Arc<Live<Report<B, M>>>];
 pub(crate) trait Keeper<M>: Send + Sync {
     fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
     fn released(&self);
+    fn pool(&self) -> Option<&str>;
 }
 
 impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
@@ -159,6 +162,9 @@ impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
     }
     fn released(&self) {
         self.keeper.released();
+    }
+    fn pool(&self) -> Option<&str> {
+        self.keeper.pool()
     }
 }
 

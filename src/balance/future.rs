@@ -18,6 +18,7 @@ use crate::{
     member::Outcome,
     pool::{Acquire, Lease},
     selector::Selector,
+    trace,
 };
 
 pin_project! {
@@ -101,7 +102,11 @@ where
                 StageProjection::Waiting { held } => {
                     let acquire = &mut held.as_mut().expect(POLLED_AGAIN).acquire;
                     let acquired = ready!(Pin::new(acquire).poll(cx));
-                    let Held { mut inner, request, .. } = *held.take().expect(POLLED_AGAIN);
+                    let Held {
+                        acquire,
+                        mut inner,
+                        request,
+                    } = *held.take().expect(POLLED_AGAIN);
                     match acquired {
                         Ok(lease) => {
                             let backend = lease.backend().clone();
@@ -109,6 +114,7 @@ where
                             this.stage.set(Stage::Calling { response, lease });
                         }
                         Err(error) => {
+                            trace::failed(acquire.pool().shared().name(), &error);
                             return Poll::Ready(Answer {
                                 result: Err(error),
                                 lease: None,
@@ -140,11 +146,14 @@ fn answer<Raw, E: Into<BoxError>, B: Backend>(
         }
         Ok(raw) => {
             lease.settle(Outcome::Failure);
+            trace::answered_badly(lease.pool(), lease.backend_id(), false);
             Ok(raw)
         }
         Err(error) => {
             lease.settle(Outcome::Failure);
-            Err(Error::backend_failed(Some(lease.backend_id()), error))
+            let error = Error::backend_failed(Some(lease.backend_id()), error);
+            trace::failed(lease.pool(), &error);
+            Err(error)
         }
     };
     Answer {

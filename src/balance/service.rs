@@ -15,6 +15,7 @@ use crate::{
     error::{BoxError, Error},
     pool::Pool,
     selector::Selector,
+    trace,
 };
 
 /// A request and the backend that was picked for it.
@@ -73,7 +74,9 @@ where
                 let spare = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, spare);
                 if self.pool.shared().patience(refusal).is_none() {
-                    return Dispatching::failed(refusal.into(), self.protocol.clone());
+                    let error = refusal.into();
+                    trace::failed(self.pool.shared().name(), &error);
+                    return Dispatching::failed(error, self.protocol.clone());
                 }
                 let acquire = self.pool.acquire(ask.clone());
                 Dispatching::waiting(

@@ -35,6 +35,10 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         }
     }
 
+    pub(crate) fn pool(&self) -> &Pool<B, S> {
+        &self.pool
+    }
+
     /// Comes to the gate: served at once, turned away, or into the queue.
     fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
         let refusal = match self.pool.try_pick(&self.ask) {

@@ -23,6 +23,7 @@ use crate::{
 /// How a pool is to be; everything has a default but the members.
 #[must_use]
 pub struct PoolBuilder<B: Backend, S = LeastLoaded> {
+    name: Option<Box<str>>,
     clock: Clock,
     selector: S,
     backends: Vec<B>,
@@ -39,6 +40,7 @@ type MakeSource<B> = Box<dyn FnOnce(RandomState) -> Box<dyn Source<B>> + Send>;
 impl<B: Backend> PoolBuilder<B> {
     pub(super) fn new(clock: Clock) -> Self {
         Self {
+            name: None,
             clock,
             selector: LeastLoaded::new(),
             backends: Vec::new(),
@@ -52,6 +54,12 @@ impl<B: Backend> PoolBuilder<B> {
 }
 
 impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
+    /// What the pool is called in traces; nothing unless said otherwise.
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// A member from the start. Of two with one id the later replaces the earlier.
     pub fn backend(mut self, backend: B) -> Self {
         self.backends.push(backend);
@@ -77,6 +85,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
     /// Which member a request goes to; [`LeastLoaded`] unless said otherwise.
     pub fn selector<T: Selector<B>>(self, selector: T) -> PoolBuilder<B, T> {
         PoolBuilder {
+            name: self.name,
             clock: self.clock,
             selector,
             backends: self.backends,
@@ -124,7 +133,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
         let mut random = Generator::new(self.seed.unwrap_or_else(|| rand::make_rng::<SmallRng>().next_u64()));
         let mut number = || random.next();
         let hashing = RandomState::with_seeds(number(), number(), number(), number());
-        let core = Arc::new(Core::new(self.selector, self.clock));
+        let core = Arc::new(Core::new(self.name, self.selector, self.clock));
         let mut registry = Registry::new(Arc::clone(&core), self.limit, hashing.clone());
         for backend in self.backends {
             registry.insert(backend);

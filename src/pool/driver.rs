@@ -20,6 +20,7 @@ use crate::{
     discover::{Command, Mailbox, Order, Source},
     event::{Event, Subscribers},
     selector::Selector,
+    trace,
 };
 
 /// How many changes are taken in before they are published, should discovery never pause.
@@ -284,7 +285,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 // What was published serves on; those who wait learn that this is not in force.
                 self.applied.clear();
                 self.publishing.failed(now);
-                self.subscribers.tell(&Event::PublishFailed { error });
+                self.announce(&Event::PublishFailed { error });
             }
         }
     }
@@ -303,12 +304,19 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     /// Tells what has happened, once it is in force.
     fn tell(&mut self) {
         if !self.dirty {
-            self.news.drain(..).for_each(|event| self.subscribers.tell(&event));
+            for event in std::mem::take(&mut self.news) {
+                self.announce(&event);
+            }
             // Changes without effect, such as the removal of who is no member, need no publish.
             for (applied, done) in self.applied.drain(..) {
                 let _ = applied.send(done);
             }
         }
+    }
+
+    fn announce(&self, event: &Event) {
+        trace::change(self.core.name.as_deref(), event);
+        self.subscribers.tell(event);
     }
 
     fn sweep(&mut self) {

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     clock::Stamp,
     member::{MemberId, Outcome, Token},
+    trace,
 };
 
 /// One request's hold on one member: while it lives, the request counts as in flight there.
@@ -130,11 +131,20 @@ impl<A: ?Sized> Lease<A> {
         if last == Stage::Settled {
             return;
         }
-        self.token().live.counts.add(outcome);
+        let live = &self.token().live;
+        live.counts.add(outcome);
+        if outcome == Outcome::Broken {
+            trace::answered_badly(live.account.pool(), &live.id, true);
+        }
         // Last, as it is the selector's code: should it panic, nothing of the lease is lost.
         if last == Stage::Open {
             self.observe(outcome);
         }
+    }
+
+    /// The pool's name.
+    pub(crate) fn pool(&self) -> Option<&str> {
+        self.token().live.account.pool()
     }
 
     #[inline(always)]

@@ -131,6 +131,11 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
         self.version.0.load(Ordering::Relaxed)
     }
 
+    /// The pool's name.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.core.name.as_deref()
+    }
+
     pub(super) fn current(&self) -> Arc<Snapshot<B, S>> {
         Arc::clone(&self.current.lock())
     }
@@ -181,6 +186,7 @@ impl<B: Backend, S: Selector<B>> Drop for Shared<B, S> {
 
 /// What members report to: it outlives the handles, for as long as there are leases.
 pub(crate) struct Core<B, S> {
+    pub(super) name: Option<Box<str>>,
     pub(super) selector: S,
     pub(super) gate: Gate,
     pub(super) clock: Clock,
@@ -190,8 +196,9 @@ pub(crate) struct Core<B, S> {
 }
 
 impl<B, S> Core<B, S> {
-    pub(super) fn new(selector: S, clock: Clock) -> Self {
+    pub(super) fn new(name: Option<Box<str>>, selector: S, clock: Clock) -> Self {
         Self {
+            name,
             selector,
             gate: Gate::new(),
             epoch: clock.now(),
@@ -209,6 +216,10 @@ impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
 
     fn released(&self) {
         self.gate.released();
+    }
+
+    fn pool(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 }
 

@@ -10,6 +10,7 @@ mod no_allocation;
 mod outcomes;
 mod readiness;
 mod repeatable;
+mod traces;
 mod waiting;
 
 use std::{

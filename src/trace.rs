@@ -1,0 +1,64 @@
+//! What is told to `tracing`: one event for each change of a pool's state and each failed request, none for a pick that
+//! goes well. Without the feature all of this is nothing.
+//!
+//! Fields are few and of few values: the pool's name, the backend's id, the kind of error. What an error says is a field
+//! of its own, for people to read, not to count by.
+
+#[cfg(feature = "tracing")]
+use crate::error::ErrorKind;
+use crate::{error::Error, event::Event};
+
+/// A change of a pool's state.
+#[cfg(feature = "tracing")]
+pub(crate) fn change(pool: Option<&str>, event: &Event) {
+    use tracing::{info, warn};
+    const POOL: &str = "equipoise::pool";
+    match event {
+        Event::Added { id } => info!(target: POOL, pool, backend = &**id, "added"),
+        Event::Updated { id } => info!(target: POOL, pool, backend = &**id, "updated"),
+        Event::Removed { id } => info!(target: POOL, pool, backend = &**id, "removed"),
+        Event::DrainStarted { id } => info!(target: POOL, pool, backend = &**id, "drain started"),
+        Event::Drained { id } => info!(target: POOL, pool, backend = &**id, "drained"),
+        Event::DrainEnded { id } => info!(target: POOL, pool, backend = &**id, "drain ended"),
+        Event::DiscoveryFailed { error } => warn!(target: POOL, pool, error = &**error, "discovery failed"),
+        Event::DiscoveryEnded => info!(target: POOL, pool, "discovery ended"),
+        Event::PublishFailed { error } => warn!(target: POOL, pool, error = &**error, "publish failed"),
+        Event::Closed => info!(target: POOL, pool, "closed"),
+        // A subscriber's own.
+        Event::Lagged { .. } => {}
+    }
+}
+
+#[cfg(feature = "tracing")]
+const REQUEST: &str = "equipoise::request";
+
+/// A request has no answer.
+#[cfg(feature = "tracing")]
+#[cold]
+pub(crate) fn failed(pool: Option<&str>, error: &Error) {
+    let source = std::error::Error::source(error);
+    let (kind, backend) = (error.kind().name(), error.backend());
+    match source {
+        Some(error) => tracing::warn!(target: REQUEST, pool, backend, kind, error, "failed"),
+        None => tracing::warn!(target: REQUEST, pool, backend, kind, error = %error, "failed"),
+    }
+}
+
+/// A request's answer says that the backend failed, or broke off.
+#[cfg(feature = "tracing")]
+#[cold]
+pub(crate) fn answered_badly(pool: Option<&str>, backend: &str, broke: bool) {
+    let what = if broke { "broke off" } else { "bad answer" };
+    tracing::warn!(target: REQUEST, pool, backend, kind = ErrorKind::Backend.name(), "{what}");
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn change(_: Option<&str>, _: &Event) {}
+
+#[cfg(not(feature = "tracing"))]
+#[inline(always)]
+pub(crate) fn failed(_: Option<&str>, _: &Error) {}
+
+#[cfg(not(feature = "tracing"))]
+#[inline(always)]
+pub(crate) fn answered_badly(_: Option<&str>, _: &str, _: bool) {}
