@@ -155,7 +155,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
         ));
         let source = self.source.map(|make| make(hashing));
         let driver = Driver::new(&shared, registry, phase, source);
-        (Pool::new(shared), driver)
+        (Pool::new(Arc::clone(&shared), shared.current()), driver)
     }
 
     /// The pool, with its driver spawned on the current tokio runtime.

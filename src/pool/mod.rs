@@ -113,11 +113,11 @@ impl<B: Backend> Pool<B> {
 }
 
 impl<B: Backend, S: Selector<B>> Pool<B, S> {
-    fn new(shared: Arc<Shared<B, S>>) -> Self {
+    fn new(shared: Arc<Shared<B, S>>, snapshot: Arc<Snapshot<B, S>>) -> Self {
         let count = shared.seeds.0.fetch_add(1, Relaxed);
         Self {
-            snapshot: shared.current(),
             shared,
+            snapshot,
             random: Generator::new(count).split(),
         }
     }
@@ -344,7 +344,8 @@ fn refusal<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_
 
 impl<B: Backend, S: Selector<B>> Clone for Pool<B, S> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared))
+        // One's own snapshot, for which no lock is needed: a pick looks for a newer one anyway.
+        Self::new(Arc::clone(&self.shared), Arc::clone(&self.snapshot))
     }
 }
 
