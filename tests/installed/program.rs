@@ -164,6 +164,8 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
+        // Should the guard have failed: nothing here may wait for ever.
+        let _ = self.child.kill();
         self.child.wait().unwrap();
     }
 }
