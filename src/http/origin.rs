@@ -186,7 +186,12 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_a_host_and_a_port() {
-        for text in ["http://127.0.0.1:9001", "https://[::1]:443", "http://a.example", "h2c://a:1"] {
+        for text in [
+            "http://127.0.0.1:9001",
+            "https://[::1]:443",
+            "http://a.example",
+            "h2c://a:1",
+        ] {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), text);
         }
         for text in [
@@ -245,7 +250,10 @@ mod tests {
         let versions = ["http://a", "h2c://b", "https://c"].map(|origin| {
             let endpoint: HttpEndpoint = origin.parse().unwrap();
             let clock = crate::ManualClock::new().clock();
-            let (pool, _driver) = Pool::builder_on(clock).selector(RoundRobin::new()).backend(endpoint).build();
+            let (pool, _driver) = Pool::builder_on(clock)
+                .selector(RoundRobin::new())
+                .backend(endpoint)
+                .build();
             let seen = tower::service_fn(async |request: Request<String>| {
                 Ok::<_, crate::BoxError>(http::Response::new(format!("{:?}", request.version())))
             });
