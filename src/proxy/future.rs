@@ -141,13 +141,9 @@ where
     hop::strip(&mut head.headers);
     upgrade::write(&mut head.headers, granted);
     head.version = Version::HTTP_11;
-    tokio::spawn(tunnel::carry(
-        upgrade.client,
-        backend,
-        body,
-        exchange.tunnel_idle,
-        upgrade.connection,
-    ));
+    // Held from now on: the server could think that it is done with this client before the task runs.
+    let hold = upgrade.connection.map(|connection| connection.hold());
+    tokio::spawn(tunnel::carry(upgrade.client, backend, body, exchange.tunnel_idle, hold));
     Ok(Response::from_parts(head, ProxyBody::own(Bytes::new())))
 }
 

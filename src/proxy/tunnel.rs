@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{select, try_join};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -20,18 +21,14 @@ use tokio::{
 };
 
 use super::gap::Gap;
-use crate::server::Connection;
+use crate::server::Hold;
 
 /// Carries bytes between a client and a backend until both have said their last, nothing has moved for `idle`, or the
-/// server is over. Dropped, it drops what it holds: `held` is the backend's response, whose lease lives as long.
-pub(super) async fn carry<H>(client: OnUpgrade, backend: OnUpgrade, held: H, idle: Duration, on: Option<Connection>) {
-    let hold = on.map(|connection| connection.hold());
+/// server waits no more. `held` is the backend's response, whose lease lives as long.
+pub(super) async fn carry<H>(client: OnUpgrade, backend: OnUpgrade, held: H, idle: Duration, hold: Option<Hold>) {
     let tunnel = pin!(open(client, backend, idle));
     match &hold {
-        Some(hold) => {
-            let cut = pin!(hold.cut());
-            futures_util::future::select(tunnel, cut).await;
-        }
+        Some(hold) => drop(select(tunnel, pin!(hold.cut())).await),
         None => tunnel.await,
     }
     drop(held);
@@ -39,7 +36,7 @@ pub(super) async fn carry<H>(client: OnUpgrade, backend: OnUpgrade, held: H, idl
 
 async fn open(client: OnUpgrade, backend: OnUpgrade, idle: Duration) {
     // Both are there as soon as the response with the 101 is written; one that never comes is a client that has gone.
-    let ends = tokio::time::timeout(idle, futures_util::future::try_join(client, backend)).await;
+    let ends = tokio::time::timeout(idle, try_join(client, backend)).await;
     if let Ok(Ok((client, backend))) = ends {
         let moved = Arc::new(AtomicBool::new(false));
         let mut client = Side::new(TokioIo::new(client), &moved);
