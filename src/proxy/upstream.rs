@@ -9,8 +9,9 @@ use std::{
 };
 
 use http::{
-    Request, Response, StatusCode, Version,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
+    response,
 };
 use http_body::Body;
 use hyper::body::Incoming;
@@ -22,7 +23,7 @@ use tower_service::Service;
 
 use super::{
     UpstreamBody, UpstreamError, UpstreamErrorKind, connector::Connector, download::DownstreamBody, framing, gap::Gap,
-    upload::Progress,
+    upgrade, upload::Progress,
 };
 use crate::BoxError;
 
@@ -146,7 +147,7 @@ where
     fn call(&mut self, mut request: Request<UpstreamBody<D>>) -> UpstreamFuture {
         let progress = request.body().progress();
         let is_http2 = request.version() == Version::HTTP_2;
-        let upgrades = !is_http2 && request.headers().contains_key(UPGRADE);
+        let asked = request.headers().get(UPGRADE).filter(|_| !is_http2).cloned();
         let response = if is_http2 {
             // RFC 9113 §8.2.2 and §8.3.1.
             for name in [HOST, CONNECTION, UPGRADE, TRANSFER_ENCODING, EXPECT] {
@@ -164,7 +165,7 @@ where
             gap: Gap::new(self.head_timeout),
             progress,
             body_gap: self.body_gap,
-            upgrades,
+            asked,
         }
     }
 }
@@ -194,8 +195,8 @@ pub struct UpstreamFuture {
     gap: Gap,
     progress: Option<Progress>,
     body_gap: Duration,
-    /// Whether another protocol was asked for.
-    upgrades: bool,
+    /// Which other protocols were asked for.
+    asked: Option<HeaderValue>,
 }
 
 impl Future for UpstreamFuture {
@@ -207,9 +208,7 @@ impl Future for UpstreamFuture {
         match Pin::new(&mut this.response).poll(cx) {
             Poll::Ready(Ok(response)) => {
                 let (head, body) = response.into_parts();
-                let is_unasked = head.status == StatusCode::SWITCHING_PROTOCOLS && !this.upgrades;
-                let objection = is_unasked.then_some("nobody asked for another protocol");
-                if let Some(objection) = objection.or_else(|| framing::objection(&head)) {
+                if let Some(objection) = self::objection(&head, this.asked.as_ref()) {
                     let error = UpstreamError::new(UpstreamErrorKind::Invalid, Some(objection.into()));
                     return Poll::Ready(Err(error));
                 }
@@ -223,6 +222,15 @@ impl Future for UpstreamFuture {
             },
         }
     }
+}
+
+/// Why a response can't be passed on.
+fn objection(head: &response::Parts, asked: Option<&HeaderValue>) -> Option<&'static str> {
+    let is_granted = || asked.and_then(|asked| upgrade::granted(head, asked)).is_some();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && !is_granted() {
+        return Some("nobody asked for that protocol");
+    }
+    framing::objection(head)
 }
 
 impl fmt::Debug for UpstreamFuture {

@@ -3,5 +3,8 @@
 //! Clients and backends are raw sockets wherever framing matters, so that nothing but the proxy normalises what is sent.
 
 mod framing;
+mod heads;
+mod responses;
+mod speaker;
 mod stage;
 mod wire;
