@@ -2,6 +2,8 @@
 //!
 //! Clients and backends are raw sockets wherever framing matters, so that nothing but the proxy normalises what is sent.
 
+mod bodies;
+mod expect;
 mod framing;
 mod heads;
 mod responses;

@@ -46,6 +46,11 @@ impl Wire {
         let _ = soon(self.stream.write_all(bytes.as_ref())).await;
     }
 
+    /// Writes what the socket takes.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> usize {
+        self.stream.write(bytes).await.unwrap()
+    }
+
     /// More bytes into the buffer; false at the end of the stream, however it ended.
     async fn fill(&mut self) -> bool {
         soon(self.stream.read_buf(&mut self.buffer)).await.unwrap_or(0) > 0
