@@ -4,9 +4,11 @@
 
 mod bodies;
 mod expect;
+mod failures;
 mod framing;
 mod heads;
 mod responses;
 mod speaker;
 mod stage;
+mod tunnels;
 mod wire;
