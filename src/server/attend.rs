@@ -54,7 +54,7 @@ where
             watch.over(connection, alarm).await;
         }
         Some(Version::Http2) => {
-            let connection = server.http2().serve_connection(TokioIo::new(wire), exchanges);
+            let connection = server.http2(&line).serve_connection(TokioIo::new(wire), exchanges);
             watch.over(connection, alarm).await;
         }
         None => {}

@@ -8,12 +8,12 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode, Version};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::{Buf, Incoming};
+use http_body::Body;
+use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Connection, line::Line, stream::Flow};
+use super::{Connection, line::Line, reply::Reply, stream::Flow};
 
 thread_local! {
     /// The flow of the HTTP/2 stream whose service was called last: hyper calls the service and hands the stream to its
@@ -31,6 +31,7 @@ pub(super) struct Exchanges<S> {
 impl<S, B> hyper::service::Service<Request<Incoming>> for Exchanges<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    B: Body,
 {
     type Response = Response<Reply<B>>;
     type Error = S::Error;
@@ -87,6 +88,7 @@ pin_project! {
 impl<S, B> Future for Exchange<S, B>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    B: Body,
 {
     type Output = Result<Response<Reply<B>>, S::Error>;
 
@@ -129,7 +131,7 @@ where
             }
         };
         let (in_flight, flow) = (this.in_flight.take(), this.flow.take());
-        Poll::Ready(Ok(response.map(|body| Reply { body, flow, in_flight })))
+        Poll::Ready(Ok(response.map(|body| Reply::new(body, flow, in_flight))))
     }
 }
 
@@ -167,46 +169,5 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.is_answered();
         self.line.end();
-    }
-}
-
-pin_project! {
-    /// A response's body, with which the request ends.
-    pub(super) struct Reply<B> {
-        #[pin]
-        body: Option<B>,
-        flow: Option<Arc<Flow>>,
-        in_flight: Option<InFlight>,
-    }
-}
-
-impl<B: Body> Body for Reply<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let Some(body) = this.body.as_pin_mut() else {
-            return Poll::Ready(None);
-        };
-        let Some(flow) = this.flow else {
-            return body.poll_frame(cx);
-        };
-        flow.asked();
-        let polled = body.poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            if let Some(data) = frame.data_ref() {
-                flow.handed(data.remaining());
-            }
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }

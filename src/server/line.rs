@@ -114,6 +114,11 @@ impl Line {
         self.requests.fetch_add(1, Ordering::AcqRel) + 1
     }
 
+    /// Something of a request goes on when its response has been handed over.
+    pub(super) fn goes_on(&self) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// A request's response has been handed over, or the request dropped.
     pub(super) fn end(&self) {
         if self.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 && self.http2.load(Ordering::Acquire) {

@@ -62,6 +62,7 @@ mod interim;
 mod line;
 mod listener;
 mod protocol;
+mod reply;
 mod serve;
 mod settings;
 mod stream;

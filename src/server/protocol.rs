@@ -29,10 +29,8 @@ use crate::BoxError;
 pub(super) const HYPERS_MAX_HEADERS: usize = 100;
 /// What hyper reads ahead and holds unwritten of a connection of HTTP/1, in bytes, if heads may not be longer.
 const BUFFER: usize = 128 * 1024;
-/// How many streams a client may reset before the service saw them, or have reset by the server for its errors, before
-/// its connection ends (CVE-2023-44487, RUSTSEC-2024-0003).
+/// How many streams that were not yet accepted a client may have reset before its connection ends (CVE-2023-44487).
 const MAX_RESETS: usize = 20;
-const MAX_ERRORS: usize = 100;
 /// How long a client of HTTP/2 may take to answer a ping.
 const PONG: Duration = Duration::from_secs(20);
 
@@ -51,14 +49,16 @@ impl Server {
         http1
     }
 
-    pub(super) fn http2(&self) -> http2::Builder<Streams> {
-        let mut http2 = http2::Builder::new(Streams { stall: self.stall });
+    pub(super) fn http2(&self, line: &Arc<Line>) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(Streams {
+            stall: self.stall,
+            line: Arc::clone(line),
+        });
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.max_streams)
             .max_header_list_size(u32::try_from(self.max_header_bytes).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_local_error_reset_streams(MAX_ERRORS)
             .keep_alive_interval(self.ping)
             .keep_alive_timeout(PONG);
         http2

@@ -59,7 +59,7 @@ impl Server {
     ///
     /// It should be longer than clients keep connections that they do not use: one that sends a request while the
     /// server closes gets no answer, and does not know whether it was served. A request in flight is never cut by it,
-    /// however long the service thinks.
+    /// however long the service thinks; on HTTP/2 it is in flight until its response has been handed over.
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.idle = time;
         self
@@ -70,8 +70,7 @@ impl Server {
     ///
     /// Taken is what the socket's send buffer has room for again: a client of a few KiB/s behind a large one may look
     /// stalled for a while. On HTTP/2 a client may also hold up one response by opening no window for it: that stream
-    /// is reset, when no new piece of the body has been asked for within the time-out, and once more of it for each
-    /// 64 KiB of the two pieces before.
+    /// is reset when the client has not taken the piece before, of 64 KiB at most, within the time-out.
     pub fn stall_timeout(mut self, time: Duration) -> Self {
         self.stall = time;
         self

@@ -11,45 +11,33 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{exchange::NEWEST, line::after};
-
-/// A client that takes so many bytes in each stall time-out is not stalled.
-const PIECE: usize = 64 * 1024;
+use super::{
+    exchange::NEWEST,
+    line::{Line, after},
+};
 
 /// How a response's body flows on a stream of HTTP/2.
 ///
 /// The stream has no say there: a client that opens no window holds up one response while its others move. What can be
-/// seen is that hyper asks the body for more only once the client has taken all but the last piece it was given.
+/// seen is that hyper asks the body for more only once the client has taken all but the last piece it was given. Here
+/// is when that was given, if nothing was asked for since.
 #[derive(Default)]
-pub(super) struct Flow(Mutex<Pieces>);
-
-#[derive(Default)]
-struct Pieces {
-    /// When the last piece was given, if nothing was asked for since.
-    given: Option<Instant>,
-    /// The sizes of the last and of that before it, in bytes.
-    sizes: [usize; 2],
-}
+pub(super) struct Flow(Mutex<Option<Instant>>);
 
 impl Flow {
     /// hyper asks for more.
     pub(super) fn asked(&self) {
-        self.0.lock().given = None;
+        *self.0.lock() = None;
     }
 
     /// hyper was given a piece.
-    pub(super) fn handed(&self, size: usize) {
-        let mut pieces = self.0.lock();
-        pieces.given = Some(Instant::now());
-        pieces.sizes = [size, pieces.sizes[0]];
+    pub(super) fn handed(&self) {
+        *self.0.lock() = Some(Instant::now());
     }
 
-    /// When the client must have taken what it was given.
+    /// When the client must have taken what it was given before.
     fn due(&self, stall: Duration) -> Option<Instant> {
-        let pieces = self.0.lock();
-        let size = pieces.sizes[0].saturating_add(pieces.sizes[1]);
-        let times = u32::try_from(size / PIECE).unwrap_or(u32::MAX).saturating_add(1);
-        pieces.given.map(|at| after(at, stall.saturating_mul(times)))
+        self.0.lock().map(|at| after(at, stall))
     }
 }
 
@@ -57,17 +45,37 @@ impl Flow {
 #[derive(Clone)]
 pub(super) struct Streams {
     pub(super) stall: Duration,
+    pub(super) line: Arc<Line>,
 }
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, future: F) {
+        let flow = NEWEST.take();
+        // Without one it is what hyper runs beside the streams: a tunnel, which goes on when its CONNECT is answered.
+        let tunnel = flow.is_none().then(|| Tunnel::new(&self.line));
         tokio::spawn(Stream {
             future,
-            // None for what hyper runs beside the streams.
-            flow: NEWEST.take(),
+            flow,
+            tunnel,
             alarm: None,
             stall: self.stall,
         });
+    }
+}
+
+/// Counts as a request in flight until it is dropped.
+struct Tunnel(Arc<Line>);
+
+impl Tunnel {
+    fn new(line: &Arc<Line>) -> Self {
+        line.goes_on();
+        Self(Arc::clone(line))
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -77,6 +85,7 @@ pin_project! {
         #[pin]
         future: F,
         flow: Option<Arc<Flow>>,
+        tunnel: Option<Tunnel>,
         #[pin]
         alarm: Option<Sleep>,
         stall: Duration,

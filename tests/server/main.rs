@@ -5,6 +5,7 @@
 #![cfg(not(loom))]
 
 mod exchanges;
+mod frames;
 mod informing;
 mod lateness;
 mod limits;

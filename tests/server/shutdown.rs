@@ -92,6 +92,17 @@ async fn a_connection_made_before_has_its_first_request_answered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_request_that_is_on_its_way_is_answered() {
+    let mut running = run_slow();
+    let mut client = running.connect();
+    tokio::time::sleep(seconds(1)).await;
+    running.stop();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.send(GET).await;
+    assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_takes_longer_than_the_grace_is_cut() {
     let mut running = run(server(), async |_| std::future::pending().await);
     let mut client = running.connect();

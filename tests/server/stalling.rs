@@ -99,19 +99,46 @@ async fn a_stream_that_its_client_holds_up_is_reset_while_others_go_on() {
     assert_eq!(text(http2.send_request(get()).await.unwrap()).await, "ok");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_is_read_slowly_is_not_reset() {
-    let (running, mut end) = run_endless(16 * 1024);
-    let mut http2 = running.connect_http2().await;
+/// A response of one piece, far longer than the windows.
+fn run_large() -> Running {
+    run(server(), async |request| match request.uri().path() {
+        "/large" => answer(vec![b'x'; 20 << 20]),
+        _ => answer("ok"),
+    })
+}
+
+fn large() -> Request<Body> {
     let mut request = get();
-    *request.uri_mut() = "http://a/endless".parse().unwrap();
-    let mut body = http2.send_request(request).await.unwrap().into_body();
-    // hyper's client gives back window by halves of its 2 MiB, that is after 64 of these.
-    for _ in 0..2000 {
+    *request.uri_mut() = "http://a/large".parse().unwrap();
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_read_slowly_is_not_reset_however_large_its_pieces_are() {
+    let running = run_large();
+    let mut http2 = running.connect_http2().await;
+    let mut body = http2.send_request(large()).await.unwrap().into_body();
+    let mut seen = 0;
+    let from = Instant::now();
+    // hyper's client gives back its window of 2 MiB by halves.
+    while let Some(frame) = body.frame().await {
+        seen += frame.expect("it was reset").into_data().unwrap().len();
         tokio::time::sleep(Duration::from_millis(300)).await;
-        body.frame().await.unwrap().unwrap();
     }
-    assert!(end.try_recv().is_err());
+    assert_eq!(seen, 20 << 20);
+    // Longer than all time-outs together: it has not only fit into them.
+    assert!(from.elapsed() > seconds(300), "{:?}", from.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_piece_is_not_held_for_a_client_that_takes_none_of_it() {
+    let running = run_large();
+    let mut http2 = running.connect_http2().await;
+    let held = http2.send_request(large()).await.unwrap();
+    tokio::time::sleep(seconds(41)).await;
+    let error = held.into_body().collect().await.expect_err("it was reset");
+    assert!(format!("{error:?}").contains("CANCEL"), "{error:?}");
+    assert_eq!(text(http2.send_request(get()).await.unwrap()).await, "ok");
 }
 
 #[tokio::test(start_paused = true)]
