@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`.
+//! Responses before the response, and `Expect: 100-continue`.
 
 use std::time::Duration;
 
@@ -37,8 +37,9 @@ async fn the_client_is_asked_when_the_backend_asks() {
     let (mut wire, request) = backend.request().await;
     assert_eq!(request.get("expect"), Some("100-continue"));
     assert!(client.is_quiet().await, "the backend has not said a word");
-    // Other words are not that one.
+    // Another word is passed on, and is not that one.
     wire.send("HTTP/1.1 102 Processing\r\n\r\n").await;
+    assert_eq!(client.head().await.unwrap().status(), 102);
     assert!(client.is_quiet().await);
     wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
     assert!(is_asked(&mut client).await);
@@ -49,6 +50,42 @@ async fn the_client_is_asked_when_the_backend_asks() {
     // All is as usual afterwards.
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(wire.head().await.is_some());
+}
+
+#[tokio::test]
+async fn early_hints_pass_without_what_is_of_their_hop() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut wire, _) = backend.request().await;
+    // Nobody has asked whether to go on.
+    wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+    for path in ["/a", "/b"] {
+        wire.send(format!(
+            "HTTP/1.1 103 Early Hints\r\nLink: <{path}>\r\nConnection: x-hop\r\nX-Hop: 1\r\nContent-Length: 5\r\n\r\n"
+        ))
+        .await;
+        let hint = client.head().await.unwrap();
+        let link = ("link".to_owned(), format!("<{path}>"));
+        assert_eq!((hint.status(), hint.headers), (103, vec![link]));
+    }
+    wire.send(format!("HTTP/1.1 103 Early Hints\r\nLink: </c>\r\n\r\n{OK}"))
+        .await;
+    assert_eq!(
+        client.head().await.unwrap().get("link"),
+        Some("</c>"),
+        "in one piece with the response"
+    );
+    assert_eq!(client.message().await.unwrap().text(), "ok");
+
+    // HTTP/1.0 knows of no such thing.
+    let mut client = stage.connect().await;
+    client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    wire.head().await.unwrap();
+    wire.send(format!("HTTP/1.1 103 Early Hints\r\nLink: </c>\r\n\r\n{OK}"))
+        .await;
+    assert_eq!(client.message().await.unwrap().text(), "ok");
 }
 
 #[tokio::test]

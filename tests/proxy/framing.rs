@@ -115,7 +115,7 @@ async fn a_message_with_two_readings_is_refused_and_its_connection_closed() {
         (post(&"X: y\r\n".repeat(101).trim_end().to_owned(), ""), 431),
         (
             format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)).into_bytes(),
-            414,
+            431,
         ),
     ] {
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();

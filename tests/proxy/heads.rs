@@ -1,5 +1,6 @@
 //! What of a head goes on, and what is added.
 
+use equipoise::proxy::{ProxyLayer, Upstream};
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -55,16 +56,37 @@ async fn a_request_loses_what_is_of_its_hop_and_tells_where_it_came_from() {
         sorted(&message),
         [
             "accept: */*",
-            // The server here does not say who the peer is.
-            "forwarded: for=unknown;host=\"a.example:8080\";proto=http",
+            "forwarded: for=127.0.0.1;host=\"a.example:8080\";proto=http",
             "host: a.example:8080",
             "range: bytes=0-4",
             "via: 1.0 before",
             "via: 1.1 equipoise",
+            "x-forwarded-for: 127.0.0.1",
             "x-forwarded-host: a.example:8080",
             "x-forwarded-proto: http",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_trusted_peer_is_believed() {
+    let recorder = Recorder::start().await;
+    for (trusted, seen) in [
+        (
+            &["192.0.2.0/24", "127.0.0.0/8"][..],
+            [Some("203.0.113.1, 127.0.0.1"), Some("https"), Some("shop.example")],
+        ),
+        (&["192.0.2.0/24"], [Some("127.0.0.1"), Some("http"), Some("a")]),
+    ] {
+        let nets = trusted.iter().map(|net| net.parse().unwrap());
+        let proxy = nets.fold(ProxyLayer::new(), ProxyLayer::trust);
+        let stage = Stage::with(recorder.address, proxy, Upstream::builder()).await;
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\n\
+            X-Forwarded-Host: shop.example\r\n\r\n";
+        let message = forwarded(&stage, &recorder, request).await;
+        let told = ["for", "proto", "host"].map(|what| message.get(&format!("x-forwarded-{what}")));
+        assert_eq!(told, seen, "{trusted:?}");
+    }
 }
 
 #[tokio::test]
@@ -238,6 +260,7 @@ async fn a_backend_of_http2_gets_no_headers_of_http1() {
             "x-forwarded",
             "x-te",
             "x-via",
+            "x-x-forwarded-for",
             "x-x-forwarded-host",
             "x-x-forwarded-proto"
         ]

@@ -3,19 +3,16 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use equipoise::{
     Backend as _, BalanceLayer, Pool, PoolBuilder,
     http::HttpEndpoint,
     proxy::{ProxyLayer, Upstream, UpstreamBuilder},
+    server::{Drained, Server},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower::Layer;
 
 use crate::wire::{Message, Wire, soon};
@@ -97,6 +94,8 @@ impl Recorder {
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
     pub(crate) pool: Pool<HttpEndpoint>,
+    pub(crate) shutdown: oneshot::Sender<()>,
+    pub(crate) served: JoinHandle<Drained>,
 }
 
 impl Stage {
@@ -121,17 +120,21 @@ impl Stage {
         let client = BalanceLayer::http(pool.clone()).layer(upstream.build());
         let proxy = proxy.layer(client);
         let (listener, address) = listen().await;
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let proxy = TowerToHyperService::new(proxy.clone());
-                tokio::spawn(async move {
-                    let server = auto::Builder::new(TokioExecutor::new());
-                    // A connection that breaks off is what some tests are about.
-                    let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), proxy).await;
-                });
+        let (shutdown, shut_down) = oneshot::channel::<()>();
+        let grace = Duration::from_millis(500);
+        let serving = Server::new().grace(grace).serve(listener, proxy, async {
+            // Dropped without a word, it serves on for as long as the test runs.
+            if shut_down.await.is_err() {
+                std::future::pending().await
             }
         });
-        Self { address, pool }
+        let served = tokio::spawn(serving);
+        Self {
+            address,
+            pool,
+            shutdown,
+            served,
+        }
     }
 
     pub(crate) async fn connect(&self) -> Wire {

@@ -94,6 +94,28 @@ async fn a_tunnel_that_nobody_uses_is_closed() {
 }
 
 #[tokio::test]
+async fn a_server_that_stops_waits_for_a_tunnel_but_not_for_ever() {
+    for ends in [true, false] {
+        let backend = Backend::start().await;
+        let stage = Stage::before(backend.address).await;
+        let (mut client, mut wire, _) = tunnel(&stage, &backend).await;
+        assert_eq!(client.read(5).await, b"hello");
+        let pool = stage.pool.clone();
+        stage.shutdown.send(()).unwrap();
+        client.send("on").await;
+        assert_eq!(wire.read(2).await, b"on");
+        if ends {
+            drop(wire);
+        }
+        assert!(client.is_closed().await);
+        drop(client);
+        let drained = soon(stage.served).await.unwrap();
+        assert_eq!((drained.finished, drained.cut), if ends { (1, 0) } else { (0, 1) });
+        assert_eq!((pool.members()[0].in_flight, pool.members()[0].tally.succeeded), (0, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_backend_that_does_not_change_answers_as_usual() {
     let backend = Backend::start().await;
     let stage = Stage::before(backend.address).await;
