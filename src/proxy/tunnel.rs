@@ -28,7 +28,9 @@ use crate::server::Hold;
 pub(super) async fn carry<H>(client: OnUpgrade, backend: OnUpgrade, held: H, idle: Duration, hold: Option<Hold>) {
     let tunnel = pin!(open(client, backend, idle));
     match &hold {
-        Some(hold) => drop(select(tunnel, pin!(hold.cut())).await),
+        Some(hold) => {
+            select(tunnel, pin!(hold.cut())).await;
+        }
         None => tunnel.await,
     }
     drop(held);

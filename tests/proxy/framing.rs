@@ -112,7 +112,7 @@ async fn a_message_with_two_readings_is_refused_and_its_connection_closed() {
         (b"TRACE /p HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), 405),
         (post("Expect: 200-ok\r\nContent-Length: 5", "hello"), 417),
         (post(&format!("X: {}", "x".repeat(2_000_000)), ""), 431),
-        (post(&"X: y\r\n".repeat(101).trim_end().to_owned(), ""), 431),
+        (post("X: y\r\n".repeat(101).trim_end(), ""), 431),
         (
             format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)).into_bytes(),
             431,
