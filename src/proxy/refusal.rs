@@ -105,6 +105,12 @@ impl Refusal {
 
     /// The answer. That to `HEAD` has no content, and to HTTP/2 (`multiplexed`) no connection that it could close.
     pub(super) fn response(self, to_head: bool, multiplexed: bool) -> Response<Bytes> {
+        #[cfg(feature = "tracing")]
+        if self != Self::HERE {
+            let (status, reason) = (self.status.as_u16(), self.text.trim_end());
+            // What a balanced client failed with is told by the pool, with the backend, and louder.
+            tracing::debug!(target: "equipoise::proxy", status, reason, "not passed on");
+        }
         let text = if to_head { "" } else { self.text };
         let mut response = Response::new(Bytes::from_static(text.as_bytes()));
         *response.status_mut() = self.status;

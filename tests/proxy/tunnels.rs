@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use equipoise::proxy::{ProxyLayer, Upstream};
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
 
 use crate::{
-    stage::{Backend, Recorder, Stage},
+    stage::{Backend, Recorder, Stage, listen},
     wire::{Message, Wire, soon},
 };
 
@@ -55,6 +57,35 @@ async fn bytes_go_both_ways_and_the_backend_is_busy_meanwhile() {
     drop(client);
     assert!(wire.is_closed().await);
     drop(wire);
+    stage.settles("1 succeeded").await;
+}
+
+#[tokio::test]
+async fn a_real_websocket_passes() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            // Its closing is answered by the library.
+            if !message.is_close() && socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    });
+    let stage = Stage::before(address).await;
+    let connecting = tokio_tungstenite::connect_async(format!("ws://{}/chat", stage.address));
+    let (mut socket, answer) = soon(connecting).await.unwrap();
+    assert_eq!(answer.status(), 101);
+    for size in [0, 5, 70_000, 1_000_000] {
+        let message = WebSocketMessage::binary(vec![b'x'; size]);
+        soon(socket.send(message.clone())).await.unwrap();
+        assert_eq!(soon(socket.next()).await.unwrap().unwrap(), message);
+    }
+    assert_eq!(stage.state(), "1 in flight");
+    soon(socket.close(None)).await.unwrap();
+    while let Some(Ok(_)) = soon(socket.next()).await {}
+    drop(socket);
     stage.settles("1 succeeded").await;
 }
 
