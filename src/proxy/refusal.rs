@@ -64,6 +64,10 @@ impl Refusal {
         "The backend broke off before it had answered.\n",
     );
     pub(super) const INVALID: Self = of(StatusCode::BAD_GATEWAY, "The backend's answer is not valid HTTP.\n");
+    pub(super) const UNSENDABLE: Self = of(
+        StatusCode::BAD_GATEWAY,
+        "The backend can not be sent content of unknown length.\n",
+    );
     pub(super) const UNAVAILABLE: Self = of(StatusCode::SERVICE_UNAVAILABLE, "No backend is available.\n");
     pub(super) const OVERLOADED: Self = of(StatusCode::SERVICE_UNAVAILABLE, "Every backend is busy.\n");
     pub(super) const CONNECT_LATE: Self = of(
@@ -92,6 +96,7 @@ impl Refusal {
                     UpstreamErrorKind::HeadTimeout => Self::HEAD_LATE,
                     UpstreamErrorKind::Broken => Self::BROKEN,
                     UpstreamErrorKind::Invalid => Self::INVALID,
+                    UpstreamErrorKind::Unsendable => Self::UNSENDABLE,
                 };
             }
         }

@@ -53,6 +53,8 @@ struct Shared(Mutex<State>);
 struct State {
     stage: Stage,
     watcher: Watcher,
+    /// Whether anybody has asked for a part of it.
+    polled: bool,
     /// When a part of it went through.
     moved: Option<Instant>,
     /// Whoever polls the body, when it has to wait for the watcher.
@@ -69,6 +71,8 @@ enum Stage {
     /// It will never be asked for: there is an answer without it.
     Unwanted,
     Ended,
+    /// The backend's client threw it away without a look.
+    Ignored,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,7 @@ impl<D: Body> UpstreamBody<D> {
         let shared = Arc::new(Shared(Mutex::new(State {
             stage: if held.is_some() { Stage::Held } else { Stage::Flowing },
             watcher: Watcher::AwaitsHead,
+            polled: false,
             moved: None,
             body: None,
             watch: None,
@@ -169,8 +174,9 @@ impl Watched {
     /// Whether there is nothing to be read just now, and what is to be said instead.
     fn poll_stopped<T>(&mut self, cx: &mut Context<'_>) -> Option<Poll<Option<Result<T, BoxError>>>> {
         let mut state = self.shared.0.lock();
+        state.polled = true;
         match state.stage {
-            Stage::Flowing | Stage::Ended => return None,
+            Stage::Flowing | Stage::Ended | Stage::Ignored => return None,
             Stage::Held if state.watcher == Watcher::AwaitsHead => {
                 if self.patience.poll_over(cx, || None).is_ready() {
                     state.stage = Stage::Flowing;
@@ -223,7 +229,8 @@ impl Watched {
 impl Drop for Watched {
     /// The backend's client wants no more of it: read to the end or not, nothing can go wrong with it now.
     fn drop(&mut self) {
-        self.shared.0.lock().stage = Stage::Ended;
+        let mut state = self.shared.0.lock();
+        state.stage = if state.polled { Stage::Ended } else { Stage::Ignored };
     }
 }
 
@@ -233,7 +240,7 @@ impl UploadWatch {
         let mut state = self.0.0.lock();
         match state.stage {
             Stage::Broken(broken) => return Poll::Ready(broken),
-            Stage::Ended => {}
+            Stage::Ended | Stage::Ignored => {}
             Stage::Held | Stage::Flowing | Stage::Unwanted => match &mut state.watch {
                 Some(waker) => waker.clone_from(cx.waker()),
                 None => state.watch = Some(cx.waker().clone()),
@@ -253,9 +260,9 @@ impl UploadWatch {
         !is_held
     }
 
-    /// Whether it has ended.
+    /// Whether there is nothing more to watch.
     pub(super) fn is_ended(&self) -> bool {
-        self.0.0.lock().stage == Stage::Ended
+        matches!(self.0.0.lock().stage, Stage::Ended | Stage::Ignored)
     }
 
     /// What tells how far it is.
@@ -282,6 +289,11 @@ impl Progress {
     /// When a part of it last went through.
     pub(super) fn moved(&self) -> Option<Instant> {
         self.0.0.lock().moved
+    }
+
+    /// Whether the backend got nothing of it, and nobody will say so.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.0.0.lock().stage == Stage::Ignored
     }
 
     /// The backend asks for it, or can't.

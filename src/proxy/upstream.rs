@@ -208,6 +208,11 @@ impl Future for UpstreamFuture {
         match Pin::new(&mut this.response).poll(cx) {
             Poll::Ready(Ok(response)) => {
                 let (head, body) = response.into_parts();
+                if this.progress.as_ref().is_some_and(Progress::is_ignored) {
+                    // On a kept connection to a backend of HTTP/1.0 hyper sends no content whose length is not known,
+                    // and does not say so (RFC 9112 §6.1 knows no other way there either).
+                    return Poll::Ready(Err(UpstreamError::new(UpstreamErrorKind::Unsendable, None)));
+                }
                 if let Some(objection) = self::objection(&head, this.asked.as_ref()) {
                     let error = UpstreamError::new(UpstreamErrorKind::Invalid, Some(objection.into()));
                     return Poll::Ready(Err(error));

@@ -28,6 +28,9 @@ pub enum UpstreamErrorKind {
     Broken,
     /// The response is no valid HTTP, or can be read in more than one way.
     Invalid,
+    /// The backend speaks HTTP/1.0, which can't be sent content whose length is not known: it answered a request
+    /// without.
+    Unsendable,
 }
 
 impl UpstreamError {
@@ -82,6 +85,7 @@ impl fmt::Display for UpstreamError {
             UpstreamErrorKind::HeadTimeout => "no response in time",
             UpstreamErrorKind::Broken => "the connection broke before the response",
             UpstreamErrorKind::Invalid => "the response is not valid HTTP",
+            UpstreamErrorKind::Unsendable => "content of unknown length could not be sent by HTTP/1.0",
         })
     }
 }

@@ -195,3 +195,33 @@ async fn an_idle_connection_is_closed_before_the_backend_does() {
     assert_eq!(client.message().await.unwrap().text(), "ok");
     assert!(wire.is_closed().await);
 }
+
+#[tokio::test]
+async fn content_that_a_backend_of_http_1_0_did_not_get_is_not_passed_over() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    client.send(GET).await;
+    let (mut wire, _) = backend.request().await;
+    let answer = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok";
+    wire.send(answer).await;
+    assert_eq!(client.message().await.unwrap().text(), "ok");
+    // Of known length it is sent over the same connection.
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        .await;
+    assert_eq!(wire.message().await.unwrap().text(), "hello");
+    wire.send(answer).await;
+    assert_eq!(client.message().await.unwrap().text(), "ok");
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        .await;
+    assert_eq!(wire.message().await.unwrap().start, "POST / HTTP/1.0");
+    wire.send(answer).await;
+    let answer = client.message().await.unwrap();
+    assert_eq!(
+        (answer.status(), answer.text()),
+        (502, "The backend can not be sent content of unknown length.\n")
+    );
+    assert_eq!(stage.state(), "2 succeeded, 1 failed");
+}

@@ -112,7 +112,9 @@ impl Stage {
     /// A proxy before a backend that speaks HTTP/2.
     pub(crate) async fn before_h2c(address: SocketAddr) -> Self {
         let pool = Pool::builder().backend(endpoint("h2c", address));
-        Self::of(pool, ProxyLayer::new(), Upstream::builder()).await
+        // Whatever waits for a 100, which never comes, waits for long.
+        let proxy = ProxyLayer::new().continue_wait(Duration::from_secs(600));
+        Self::of(pool, proxy, Upstream::builder()).await
     }
 
     pub(crate) async fn of(pool: PoolBuilder<HttpEndpoint>, proxy: ProxyLayer, upstream: UpstreamBuilder) -> Self {
