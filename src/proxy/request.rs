@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::{
-    HeaderValue, Method, Request, Version,
-    header::{CONNECTION, EXPECT, HOST, MAX_FORWARDS, TE, VIA},
+    HeaderMap, HeaderValue, Method, Request, Version,
+    header::{CONNECTION, COOKIE, EXPECT, HOST, MAX_FORWARDS, TE, VIA},
     request,
 };
 use http_body::Body;
@@ -82,6 +82,7 @@ pub(super) fn prepare<D: Body>(
     };
     introduction.introduce(&mut head.headers);
     head.headers.append(VIA, via(version));
+    join_cookies(&mut head.headers);
     if let Some(host) = host {
         head.headers.insert(HOST, host);
     }
@@ -121,6 +122,17 @@ fn check_method(head: &mut request::Parts) -> Result<(), Refusal> {
         }
         // Not there, or no number, which may be ignored.
         None => Ok(()),
+    }
+}
+
+/// HTTP/2 may send cookies in several lines, HTTP/1.1 in one only (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter();
+    if lines.next().is_some() && lines.next().is_some() {
+        let lines: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(line) = HeaderValue::try_from(lines.join(&b"; "[..])) {
+            headers.insert(COOKIE, line);
+        }
     }
 }
 

@@ -186,7 +186,9 @@ impl Watched {
             _ if state.watcher == Watcher::Gone => return Some(Poll::Ready(Some(Err(Unfinished.into())))),
             Stage::Held | Stage::Broken(_) | Stage::Unwanted => {}
         }
-        state.body = Some(cx.waker().clone());
+        let last = register(&mut state.body, cx);
+        drop(state);
+        drop(last);
         Some(Poll::Pending)
     }
 
@@ -216,14 +218,23 @@ impl Watched {
             }
             (Watcher::AwaitsHead | Watcher::AwaitsEnd, _) => {
                 state.stage = Stage::Broken(broken);
-                state.body = Some(cx.waker().clone());
+                let last = register(&mut state.body, cx);
                 let watch = state.watch.take();
                 drop(state);
+                drop(last);
                 watch.into_iter().for_each(Waker::wake);
                 Poll::Pending
             }
         }
     }
+}
+
+/// Notes whom to wake; returns whom not to, to be dropped outside the lock: a waker's drop is not our code.
+fn register(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    if slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        return None;
+    }
+    slot.replace(cx.waker().clone())
 }
 
 impl Drop for Watched {
@@ -241,10 +252,11 @@ impl UploadWatch {
         match state.stage {
             Stage::Broken(broken) => return Poll::Ready(broken),
             Stage::Ended | Stage::Ignored => {}
-            Stage::Held | Stage::Flowing | Stage::Unwanted => match &mut state.watch {
-                Some(waker) => waker.clone_from(cx.waker()),
-                None => state.watch = Some(cx.waker().clone()),
-            },
+            Stage::Held | Stage::Flowing | Stage::Unwanted => {
+                let last = register(&mut state.watch, cx);
+                drop(state);
+                drop(last);
+            }
         }
         Poll::Pending
     }

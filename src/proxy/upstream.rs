@@ -30,6 +30,9 @@ use crate::BoxError;
 /// The client that a [`Proxy`](super::Proxy) sends requests to backends with: HTTP/1.1, and HTTP/2 without TLS for
 /// requests whose version is HTTP/2, which [`ToOrigin`](crate::http::ToOrigin) makes of those to `h2c` origins.
 ///
+/// It speaks no TLS: a backend of an `https` origin can't be reached. Calls need a tokio runtime with time and IO
+/// enabled.
+///
 /// Connections are kept and used again. All that a backend does wrong is an error here, below the balancer, so that it
 /// counts as that backend's failure: no connection, no head in time, a response that could be read in two ways, a
 /// switch of protocols that nobody asked for; a response's body that stalls ends in an error.
@@ -74,9 +77,17 @@ where
     D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     /// One with the default time-outs.
-    #[allow(clippy::new_without_default, reason = "it needs a runtime when it is used")]
     pub fn new() -> Self {
         Upstream::builder().build()
+    }
+}
+
+impl<D> Default for Upstream<D>
+where
+    D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    fn default() -> Self {
+        Self::new()
     }
 }
 

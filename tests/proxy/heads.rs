@@ -198,6 +198,7 @@ async fn a_client_of_http2_is_served_by_a_backend_of_http1() {
     let client = client_h2::<Empty<Bytes>>();
     let uri = format!("http://{}/p", stage.address);
     let asked = request(&uri).version(Version::HTTP_2).header("te", "trailers");
+    let asked = asked.header("cookie", "a=1").header("cookie", "b=2");
     let answer = soon(client.request(asked.body(Empty::new()).unwrap())).await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
     assert_eq!(soon(answer.into_body().collect()).await.unwrap().to_bytes(), "ok");
@@ -209,6 +210,7 @@ async fn a_client_of_http2_is_served_by_a_backend_of_http1() {
         ("via", "2.0 equipoise"),
         ("te", "trailers"),
         ("connection", "te"),
+        ("cookie", "a=1; b=2"),
         ("x-forwarded-host", &own),
     ] {
         assert_eq!(messages[0].get(name), Some(value), "{name}");
