@@ -33,8 +33,6 @@ impl Client<'_> {
         }
         if let Some(peer) = self.peer {
             append(headers, FOR, is_address_list, &peer.to_string());
-        } else {
-            retain(headers, &FOR, is_address_list);
         }
         retain_one(headers, &PROTO, |text| matches!(text, b"http" | b"https"));
         // Every connection that comes here is plain; whoever ended a client's TLS before is trusted to have said so.
