@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -14,21 +15,41 @@ pin_project! {
     /// A body that keeps its request in flight until it ends or is dropped.
     ///
     /// Read to its end it makes the request a success; an error makes it broken; dropped early, it is cancelled.
+    ///
+    /// That of a 101 (Switching Protocols) is empty, yet what the connection has become goes on: it keeps its lease
+    /// until it is dropped, which makes the request a success. Whoever tunnels keeps the body, or the
+    /// [lease](LeasedBody::take_lease), for as long as the tunnel stands.
     #[derive(Debug)]
-    pub struct LeasedBody<D> {
+    pub struct LeasedBody<D: Body> {
         #[pin]
         body: D,
         lease: Option<Lease>,
     }
+
+    impl<D: Body> PinnedDrop for LeasedBody<D> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // Only a switch of protocols leaves a lease in a body that is over.
+            if this.lease.is_some() && is_over(&*this.body) {
+                end(this.lease, Outcome::Success);
+            }
+        }
+    }
 }
 
 impl<D: Body> LeasedBody<D> {
-    pub(super) fn new(body: D, lease: Lease) -> Self {
+    pub(super) fn new(body: D, lease: Lease, status: StatusCode) -> Self {
         let mut lease = Some(lease);
-        if is_over(&body) {
+        if is_over(&body) && status != StatusCode::SWITCHING_PROTOCOLS {
             end(&mut lease, Outcome::Success);
         }
         Self { body, lease }
+    }
+
+    /// The lease, for whoever goes on with the request in another way than by reading this body: it is then theirs to
+    /// settle. None once the body has ended.
+    pub fn take_lease(&mut self) -> Option<Lease> {
+        self.lease.take()
     }
 }
 

@@ -20,6 +20,7 @@ impl<D: Body> Protocol<Response<D>> for Http {
     }
 
     fn attach(response: Response<D>, lease: Lease) -> Self::Response {
-        response.map(|body| LeasedBody::new(body, lease))
+        let status = response.status();
+        response.map(|body| LeasedBody::new(body, lease, status))
     }
 }

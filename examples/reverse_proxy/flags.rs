@@ -1,0 +1,157 @@
+//! The command line.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use equipoise::{
+    Backend, Strategy,
+    http::HttpEndpoint,
+    proxy::{ProxyLayer, Upstream, UpstreamBuilder},
+    server::Server,
+};
+
+pub(crate) const HELP: &str = "\
+A streaming reverse proxy for HTTP/1.1 and h2c.
+
+  --backend URL        http://HOST[:PORT] or h2c://HOST[:PORT] (HTTP/2 without TLS), with [,id=TEXT][,weight=N]
+                       [,priority=N][,locality=REGION[/ZONE]] behind it; one for each backend
+  --listen ADDRESS     IP:PORT, 127.0.0.1:8080 unless said otherwise
+  --strategy TEXT      which backend: least_loaded (unless said otherwise), least_loaded(d=2), round_robin, random
+  --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
+
+Times, such as 500ms, 5s, 2m or 1h:
+  --header-timeout T   a client's request head; 30s
+  --idle-timeout T     a client's connection without a request; 75s
+  --stall-timeout T    a client that takes nothing of its answer; 60s
+  --upload-gap T       a client that sends nothing of its content; 60s
+  --tunnel-idle T      nothing through an upgraded connection; 1h
+  --connect-timeout T  a connection to a backend; 5s
+  --head-timeout T     a backend's answer; 60s
+  --body-gap T         a backend that sends nothing of its content; 60s
+  --keep T             an unused connection to a backend; 4s
+  --grace T            what is open after SIGTERM or SIGINT; 25s
+
+  --help               this text
+";
+
+pub(crate) struct Flags {
+    pub(crate) listen: SocketAddr,
+    pub(crate) strategy: Strategy,
+    pub(crate) backends: Vec<HttpEndpoint>,
+    pub(crate) proxy: ProxyLayer,
+    pub(crate) upstream: UpstreamBuilder,
+    pub(crate) server: Server,
+}
+
+pub(crate) enum Wish {
+    Proxy(Box<Flags>),
+    Help,
+}
+
+impl Wish {
+    /// The arguments without the program's name; the error names the flag, the value and what is allowed.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut flags = Flags {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            strategy: Strategy::default(),
+            backends: Vec::new(),
+            proxy: ProxyLayer::new(),
+            upstream: Upstream::builder(),
+            server: Server::new(),
+        };
+        while let Some(flag) = arguments.next() {
+            if matches!(&*flag, "--help" | "-h") {
+                return Ok(Self::Help);
+            }
+            flags = flags.with(&flag, &mut arguments)?;
+        }
+        if flags.backends.is_empty() {
+            return Err("missing --backend: expected at least one http://HOST[:PORT] or h2c://HOST[:PORT]".to_owned());
+        }
+        Ok(Self::Proxy(Box::new(flags)))
+    }
+}
+
+impl Flags {
+    fn with(mut self, flag: &str, arguments: &mut impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut value = || arguments.next().unwrap_or_default();
+        match flag {
+            "--listen" => self.listen = listen(&value())?,
+            "--strategy" => self.strategy = strategy(&value())?,
+            "--backend" => {
+                let backend = backend(&value(), &self.backends)?;
+                self.backends.push(backend);
+            }
+            "--trust" => self.proxy = trust(self.proxy, &value())?,
+            "--header-timeout" => self.server = self.server.header_timeout(time(flag, &value())?),
+            "--idle-timeout" => self.server = self.server.idle_timeout(time(flag, &value())?),
+            "--stall-timeout" => self.server = self.server.stall_timeout(time(flag, &value())?),
+            "--grace" => self.server = self.server.grace(time(flag, &value())?),
+            "--upload-gap" => self.proxy = self.proxy.upload_gap(time(flag, &value())?),
+            "--tunnel-idle" => self.proxy = self.proxy.tunnel_idle(time(flag, &value())?),
+            "--connect-timeout" => self.upstream = self.upstream.connect_timeout(time(flag, &value())?),
+            "--head-timeout" => self.upstream = self.upstream.head_timeout(time(flag, &value())?),
+            "--body-gap" => self.upstream = self.upstream.body_gap(time(flag, &value())?),
+            "--keep" => self.upstream = self.upstream.idle_timeout(time(flag, &value())?),
+            _ => {
+                return Err(format!(
+                    "unknown flag '{flag}': expected one of those that --help tells"
+                ));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let allowed = "expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080";
+    text.parse()
+        .map_err(|_| format!("invalid --listen '{text}': {allowed}"))
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    (text.parse()).map_err(|error| format!("invalid --strategy '{text}': {error}"))
+}
+
+fn backend(text: &str, others: &[HttpEndpoint]) -> Result<HttpEndpoint, String> {
+    let wrong = |why: &str| format!("invalid --backend '{text}': {why}");
+    let backend: HttpEndpoint = text.parse().map_err(|error| wrong(&format!("{error}")))?;
+    if backend.target().scheme().as_str() != "http" {
+        return Err(wrong("expected http:// or h2c://, as TLS is not spoken here"));
+    }
+    if others.iter().any(|other| other.id() == backend.id()) {
+        return Err(wrong("another one has this id; expected ,id=TEXT with one of its own"));
+    }
+    Ok(backend)
+}
+
+fn trust(proxy: ProxyLayer, text: &str) -> Result<ProxyLayer, String> {
+    let net = match text.parse::<IpAddr>() {
+        Ok(address) => Ok(address.into()),
+        Err(_) => text.parse(),
+    };
+    let allowed = "expected an address or a network, such as 10.0.0.0/8";
+    (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{text}': {allowed}"))
+}
+
+fn time(flag: &str, text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let millis = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let number = number.parse::<u32>().ok().map(u64::from);
+    match number.zip(millis) {
+        Some((number, millis)) => Ok(Duration::from_millis(number * millis)),
+        None => Err(format!(
+            "invalid {flag} '{text}': expected a whole number up to {} with ms, s, m or h behind it",
+            u32::MAX
+        )),
+    }
+}

@@ -1,0 +1,81 @@
+//! A streaming reverse proxy for HTTP/1.1 and h2c:
+//! `cargo run --release --features full --example reverse_proxy -- --listen 127.0.0.1:8080 --strategy round_robin
+//! --backend http://127.0.0.1:9001 --backend http://127.0.0.1:9002,weight=2`.
+//!
+//! All of it is in the library: a pool of backends, a client for them under `BalanceLayer::http`, the rules of a proxy
+//! around that, and a server before it. What is here is the command line and the signals: SIGTERM or SIGINT stops
+//! accepting and lets what is open finish within the grace; a second one ends at once.
+
+mod flags;
+mod signals;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use equipoise::{BalanceLayer, BoxError, Pool};
+use tokio::{net::TcpListener, sync::oneshot};
+use tower::ServiceBuilder;
+
+use crate::{
+    flags::{Flags, HELP, Wish},
+    signals::Signals,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    let wish = Wish::parse(arguments.map(|argument| argument.to_string_lossy().into_owned()));
+    let done = match wish {
+        Ok(Wish::Proxy(flags)) => run(*flags).await,
+        Ok(Wish::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(BoxError::from),
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> Result<(), BoxError> {
+    let pool = Pool::builder()
+        .selector(flags.strategy.selector())
+        .backends(flags.backends)
+        .spawn();
+    let proxy = ServiceBuilder::new()
+        .layer(flags.proxy)
+        .layer(BalanceLayer::http(pool))
+        .service(flags.upstream.build());
+
+    let mut signals = Signals::new()?;
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .map_err(|error| format!("{}: {error}", flags.listen))?;
+    writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+
+    let (stop, stopped) = oneshot::channel();
+    let serving = flags.server.serve(listener, proxy, async {
+        // Its sender is not dropped before.
+        let _ = stopped.await;
+    });
+    let twice = async {
+        signals.next().await;
+        eprintln!("draining; a second signal ends at once");
+        let _ = stop.send(());
+        signals.next().await;
+    };
+    tokio::select! {
+        drained = serving => {
+            eprintln!("{} connections finished, {} were cut", drained.finished, drained.cut);
+            Ok(())
+        }
+        () = twice => Err("ended at once, by a second signal".into()),
+    }
+}

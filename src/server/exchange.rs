@@ -1,0 +1,173 @@
+//! From hyper's requests to the service's, and back.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{Connection, line::Line, reply::Reply, stream::Flow};
+
+thread_local! {
+    /// The flow of the HTTP/2 stream whose service was called last: hyper calls the service and hands the stream to its
+    /// executor in one go, on one thread.
+    pub(super) static NEWEST: Cell<Option<Arc<Flow>>> = const { Cell::new(None) };
+}
+
+/// Makes the requests of one connection known to its line, and calls the service.
+pub(super) struct Exchanges<S> {
+    pub(super) service: S,
+    pub(super) line: Arc<Line>,
+    pub(super) max_headers: usize,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for Exchanges<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    B: Body,
+{
+    type Response = Response<Reply<B>>;
+    type Error = S::Error;
+    type Future = Exchange<S, B>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let in_flight = InFlight::new(&self.line, request.version());
+        let flow = (request.version() == Version::HTTP_2).then(Arc::<Flow>::default);
+        NEWEST.set(flow.clone());
+        // On HTTP/1 hyper has counted them already.
+        let state = if request.headers().len() > self.max_headers {
+            State::Refusing
+        } else {
+            let connection = Connection::new(Arc::clone(&self.line), in_flight.speaker);
+            request.extensions_mut().insert(connection);
+            State::Waiting {
+                service: self.service.clone(),
+                request: Some(request),
+            }
+        };
+        Exchange {
+            in_flight: Some(in_flight),
+            flow,
+            state,
+        }
+    }
+}
+
+pin_project! {
+    /// One request's way through the service.
+    pub(super) struct Exchange<S, B>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+    {
+        in_flight: Option<InFlight>,
+        flow: Option<Arc<Flow>>,
+        #[pin]
+        state: State<S, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B, F> {
+        // Readiness is this handle's, and it is this handle that is called.
+        Waiting { service: S, request: Option<Request<Incoming>> },
+        Calling { #[pin] future: F },
+        // Until the interim responses are written.
+        Holding { response: Option<Response<B>> },
+        Refusing,
+    }
+}
+
+impl<S, B> Future for Exchange<S, B>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    B: Body,
+{
+    type Output = Result<Response<Reply<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let response = loop {
+            match this.state.as_mut().project() {
+                StateProj::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    let Some(request) = request.take() else {
+                        return Poll::Pending;
+                    };
+                    let future = service.call(request);
+                    this.state.set(State::Calling { future });
+                }
+                StateProj::Calling { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    if let Some(in_flight) = &*this.in_flight {
+                        in_flight.is_answered();
+                    }
+                    this.state.set(State::Holding {
+                        response: Some(response),
+                    });
+                }
+                StateProj::Holding { response } => {
+                    // The stream's next flush writes them, in this very poll of hyper, and wakes.
+                    if this.in_flight.as_ref().is_some_and(InFlight::holds) {
+                        return Poll::Pending;
+                    }
+                    let Some(response) = response.take() else {
+                        return Poll::Pending;
+                    };
+                    break response.map(Some);
+                }
+                StateProj::Refusing => {
+                    let mut refusal = Response::new(None);
+                    *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                    break refusal;
+                }
+            }
+        };
+        let (in_flight, flow) = (this.in_flight.take(), this.flow.take());
+        Poll::Ready(Ok(response.map(|body| Reply::new(body, flow, in_flight))))
+    }
+}
+
+/// A request that counts as in flight until this is dropped.
+pub(super) struct InFlight {
+    line: Arc<Line>,
+    /// The request's number, if it may inform; otherwise 0.
+    speaker: u64,
+}
+
+impl InFlight {
+    fn new(line: &Arc<Line>, version: Version) -> Self {
+        let number = line.begin();
+        let speaker = if version == Version::HTTP_11 { number } else { 0 };
+        if speaker != 0 {
+            line.interims.open(speaker);
+        }
+        let line = Arc::clone(line);
+        Self { line, speaker }
+    }
+
+    fn is_answered(&self) {
+        if self.speaker != 0 {
+            self.line.interims.close(self.speaker);
+        }
+    }
+
+    /// The response has to wait for interim ones.
+    fn holds(&self) -> bool {
+        self.speaker != 0 && self.line.interims.are_unsent()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.is_answered();
+        self.line.end();
+    }
+}

@@ -1,0 +1,292 @@
+//! Content on its way, in both directions.
+
+use std::time::Duration;
+
+use equipoise::{
+    BoxError,
+    proxy::{ProxyLayer, Upstream},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+
+use crate::{
+    speaker::{self, AnyBody, client_h2},
+    stage::{Backend, Recorder, Stage},
+    wire::soon,
+};
+
+#[tokio::test]
+async fn content_goes_on_as_it_comes() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    assert_eq!(wire.read(8).await, b"3\r\none\r\n");
+    // The answer begins, and both go on in turns.
+    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nA1\r\n")
+        .await;
+    assert_eq!(client.head().await.unwrap().status(), 200);
+    assert_eq!(client.read(7).await, b"2\r\nA1\r\n");
+    client.send("3\r\ntwo\r\n").await;
+    assert_eq!(wire.read(8).await, b"3\r\ntwo\r\n");
+    wire.send("2\r\nA2\r\n").await;
+    assert_eq!(client.read(7).await, b"2\r\nA2\r\n");
+    assert_eq!(stage.state(), "1 in flight");
+    client.send("0\r\n\r\n").await;
+    assert_eq!(wire.read(5).await, b"0\r\n\r\n");
+    wire.send("0\r\n\r\n").await;
+    assert_eq!(client.read(5).await, b"0\r\n\r\n");
+    stage.settles("1 succeeded").await;
+}
+
+/// How much a peer that is not read from takes until it takes no more.
+async fn fill(wire: &mut crate::wire::Wire, block: &[u8]) -> usize {
+    let mut taken = 0;
+    let moment = Duration::from_millis(500);
+    while let Ok(written) = tokio::time::timeout(moment, wire.write(block)).await {
+        taken += written;
+        assert!(taken < 256 << 20, "it takes whatever comes");
+    }
+    taken
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_not_written_for() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let block = vec![b'x'; 1 << 16];
+
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    let taken = fill(&mut client, &block).await;
+    // What the sockets' buffers hold, and little more: nothing of it is kept in the proxy.
+    assert!(taken < 64 << 20, "{taken} bytes of the upload");
+    assert_eq!(wire.read(taken / 2).await.len(), taken / 2);
+    assert!(fill(&mut client, &block).await > 0, "it goes on once it is read");
+
+    let mut client = stage.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut wire, _) = backend.request().await;
+    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n")
+        .await;
+    let taken = fill(&mut wire, &block).await;
+    assert!(taken < 64 << 20, "{taken} bytes of the download");
+    client.head().await.unwrap();
+    assert_eq!(client.read(taken / 2).await.len(), taken / 2);
+    assert!(fill(&mut wire, &block).await > 0, "it goes on once it is read");
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways_in_http1() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    let trailers = "0\r\nX-Sum: 42\r\nHost: evil\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let announced = "Trailer: x-sum, host, content-length, transfer-encoding";
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: te\r\n{announced}\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{trailers}"
+        ))
+        .await;
+    let (mut wire, mut request) = backend.request().await;
+    wire.content(&mut request).await;
+    let sum = [("x-sum".to_owned(), "42".to_owned())];
+    assert_eq!(
+        (request.get("te"), request.trailers.as_slice()),
+        (Some("trailers"), &sum[..])
+    );
+    wire.send(format!(
+        "HTTP/1.1 200 OK\r\n{announced}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n{trailers}"
+    ))
+    .await;
+    let answer = client.message().await.unwrap();
+    assert_eq!((answer.text(), answer.trailers.as_slice()), ("ok", &sum[..]));
+
+    // A client that does not take them gets none.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let request = wire.head().await.unwrap();
+    assert_eq!(request.get("te"), None);
+    wire.send(format!(
+        "HTTP/1.1 200 OK\r\n{announced}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n{trailers}"
+    ))
+    .await;
+    let answer = client.message().await.unwrap();
+    assert_eq!(
+        (answer.text(), answer.trailers.as_slice(), answer.is_whole),
+        ("ok", &[][..], true)
+    );
+}
+
+fn body_with_trailers(text: &'static str) -> AnyBody {
+    let trailers = HeaderMap::from_iter([
+        (HeaderName::from_static("x-sum"), HeaderValue::from_static("42")),
+        (HeaderName::from_static("content-length"), HeaderValue::from_static("3")),
+    ]);
+    let frames = [Frame::data(Bytes::from(text)), Frame::trailers(trailers)];
+    StreamBody::new(futures_util::stream::iter(frames.map(Ok::<_, BoxError>))).boxed_unsync()
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways_in_http2() {
+    let backend = speaker::h2c(|request: Request<Incoming>| async {
+        let te = request.headers()["te"].clone();
+        let received = request.into_body().collect().await.unwrap();
+        let sum = received.trailers().unwrap()["x-sum"].clone();
+        assert!(!received.trailers().unwrap().contains_key("content-length"));
+        assert_eq!(
+            (te.as_bytes(), sum.as_bytes(), &received.to_bytes()[..]),
+            (&b"trailers"[..], &b"42"[..], &b"up"[..])
+        );
+        Response::new(body_with_trailers("down"))
+    })
+    .await;
+    let stage = Stage::before_h2c(backend).await;
+    let client = client_h2::<AnyBody>();
+    let request = Request::post(format!("http://{}/", stage.address)).header("te", "trailers");
+    let answer = soon(client.request(request.body(body_with_trailers("up")).unwrap()))
+        .await
+        .unwrap();
+    let received = soon(answer.into_body().collect()).await.unwrap();
+    let trailers = received.trailers().unwrap().clone();
+    assert_eq!(received.to_bytes(), "down");
+    assert_eq!(
+        (&trailers["x-sum"], trailers.len()),
+        (&HeaderValue::from_static("42"), 1)
+    );
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_given_up() {
+    let backend = Backend::start().await;
+    let proxy = ProxyLayer::new().upload_gap(Duration::from_millis(300));
+    let stage = Stage::with(backend.address, proxy, Upstream::builder()).await;
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    assert_eq!(wire.read(4).await, b"half");
+    let answer = client.message().await.unwrap();
+    assert_eq!((answer.status(), answer.get("connection")), (408, Some("close")));
+    assert!(client.is_closed().await);
+    assert!(
+        wire.is_closed().await,
+        "the backend learns that there is no more to come"
+    );
+    assert_eq!(stage.state(), "1 cancelled");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_nobodys_failure() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut wire, _) = backend.request().await;
+    assert_eq!(stage.state(), "1 in flight");
+    drop(client);
+    assert!(wire.is_closed().await, "before the answer");
+    stage.settles("1 cancelled").await;
+
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    assert_eq!(wire.read(4).await, b"half");
+    drop(client);
+    assert!(wire.is_closed().await, "within the upload");
+    stage.settles("2 cancelled").await;
+
+    let mut client = stage.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (mut wire, _) = backend.request().await;
+    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    client.head().await.unwrap();
+    drop(client);
+    assert!(wire.is_closed().await, "within the answer");
+    stage.settles("3 cancelled").await;
+
+    // The answer has begun when the upload breaks: neither is whole.
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        .await;
+    client.head().await.unwrap();
+    client.send("not a chunk\r\n").await;
+    assert_eq!(client.rest().await, b"4\r\nhalf\r\n");
+    wire.rest().await;
+    stage.settles("4 cancelled").await;
+}
+
+#[tokio::test]
+async fn a_response_that_stalls_is_cut() {
+    let backend = Backend::start().await;
+    let upstream = Upstream::builder().body_gap(Duration::from_millis(300));
+    let stage = Stage::with(backend.address, ProxyLayer::new(), upstream).await;
+    for response in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\n\r\nhalf",
+    ] {
+        let mut client = stage.connect().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let (mut wire, _) = backend.request().await;
+        wire.send(response).await;
+        let answer = client.message().await.unwrap();
+        assert_eq!((answer.text(), answer.is_whole), ("half", false), "{response:?}");
+        assert!(client.is_closed().await);
+        assert!(wire.is_closed().await);
+    }
+    stage.settles("3 broken").await;
+}
+
+#[tokio::test]
+async fn an_upload_under_way_is_no_silence() {
+    let recorder = Recorder::start().await;
+    let limit = Duration::from_millis(1000);
+    let upstream = Upstream::builder().head_timeout(limit).body_gap(limit);
+    let stage = Stage::with(recorder.address, ProxyLayer::new().upload_gap(limit), upstream).await;
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
+        .await;
+    for _ in 0..8 {
+        // Twice the limit in all.
+        tokio::time::sleep(limit / 4).await;
+        client.send("x").await;
+    }
+    let answer = client.message().await.unwrap();
+    assert_eq!((answer.status(), answer.text()), (200, "ok"));
+    assert_eq!(recorder.take()[0].text(), "xxxxxxxx");
+}
+
+#[tokio::test]
+async fn an_early_answer_does_not_wait_for_the_upload() {
+    let backend = Backend::start().await;
+    let stage = Stage::before(backend.address).await;
+    let mut client = stage.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+        .await;
+    let (mut wire, _) = backend.request().await;
+    wire.send("HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno").await;
+    let answer = client.message().await.unwrap();
+    assert_eq!((answer.status(), answer.text()), (413, "no"));
+    // It may go on all the same, and the connections are used again.
+    client.send("half").await;
+    assert_eq!(wire.read(8).await, b"halfhalf");
+    client.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(wire.head().await.unwrap().start, "GET /next HTTP/1.1");
+}
