@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Answer, Assigned, Balance, Dispatch, Protocol};
+use super::{Answer, Assigned, Protocol};
 use crate::{
     backend::Backend,
     error::{BoxError, Error},
@@ -96,8 +96,10 @@ where
             match this.stage.as_mut().project() {
                 StageProjection::Calling { response, lease } => {
                     let result = ready!(response.poll(cx));
-                    let lease = lease.take();
-                    return Poll::Ready(answer(result, lease, this.protocol));
+                    let mut lease = lease.take();
+                    let result = judge(result, &mut lease, this.protocol);
+                    let lease = Some(lease.erase());
+                    return Poll::Ready(Answer { result, lease });
                 }
                 StageProjection::Waiting { held } => {
                     let acquire = &mut held.as_mut().expect(POLLED_AGAIN).acquire;
@@ -133,13 +135,14 @@ where
 
 const POLLED_AGAIN: &str = "a future is not polled again after it was ready";
 
+/// The inner service has answered: what is to be counted of it, and the error that a caller sees.
 #[inline(always)]
-fn answer<Raw, E: Into<BoxError>, B: Backend>(
+fn judge<Raw, E: Into<BoxError>, B: Backend>(
     result: Result<Raw, E>,
-    mut lease: Lease<Arc<B>>,
+    lease: &mut Lease<Arc<B>>,
     protocol: &impl Protocol<Raw>,
-) -> Answer<Raw, Error> {
-    let result = match result {
+) -> Result<Raw, Error> {
+    match result {
         Ok(raw) if protocol.is_good(&raw) => {
             lease.answered();
             Ok(raw)
@@ -155,10 +158,20 @@ fn answer<Raw, E: Into<BoxError>, B: Backend>(
             trace::failed(lease.pool(), &error);
             Err(error)
         }
-    };
-    Answer {
-        result,
-        lease: Some(lease.erase()),
+    }
+}
+
+/// What a caller of the balanced service gets.
+#[inline(always)]
+pub(super) fn conclude<Raw, P: Protocol<Raw>>(
+    result: Result<Raw, Error>,
+    lease: Option<Lease>,
+) -> Result<P::Response, Error> {
+    match (result, lease) {
+        (Ok(raw), Some(lease)) => Ok(P::attach(raw, lease)),
+        (Err(error), _) => Err(error),
+        // Only a service around the balanced one can have taken the lease away.
+        (Ok(_), None) => Err(Error::unavailable("the answer has lost its lease")),
     }
 }
 
@@ -185,7 +198,7 @@ impl<Req, I: Service<Assigned<Req, B>>, B: Backend, S: Selector<B>, P> BalanceFu
 
 impl<Req, I, B, S, P> Future for BalanceFuture<Req, I, B, S, P>
 where
-    I: Service<Assigned<Req, B>, Error: Into<BoxError>> + Clone,
+    I: Service<Assigned<Req, B>, Error: Into<BoxError>>,
     B: Backend,
     S: Selector<B>,
     P: Protocol<I::Response>,
@@ -194,8 +207,17 @@ where
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.project().dispatching.poll(cx));
-        Poll::Ready(Balance::<I, B, S, P>::conclude(answer))
+        let mut dispatching = self.project().dispatching;
+        let this = dispatching.as_mut().project();
+        if let StageProjection::Calling { response, lease } = this.stage.project() {
+            // The usual way, straight: an answer put together only to be taken apart is a response moved three times.
+            let result = ready!(response.poll(cx));
+            let mut lease = lease.take();
+            let result = judge(result, &mut lease, this.protocol);
+            return Poll::Ready(conclude::<_, P>(result, Some(lease.erase())));
+        }
+        let Answer { result, lease } = ready!(dispatching.poll(cx));
+        Poll::Ready(conclude::<_, P>(result, lease))
     }
 }
 

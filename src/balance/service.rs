@@ -8,7 +8,10 @@ use std::{
 
 use tower_service::Service;
 
-use super::{Answer, BalanceFuture, Dispatch, Dispatching, Plain, Protocol, future::Held};
+use super::{
+    Answer, BalanceFuture, Dispatch, Dispatching, Plain, Protocol,
+    future::{Held, conclude},
+};
 use crate::{
     ask::Ask,
     backend::Backend,
@@ -93,13 +96,7 @@ where
 
     #[inline(always)]
     fn conclude(answer: Answer<I::Response, Error>) -> Result<P::Response, Error> {
-        let Answer { result, lease } = answer;
-        match (result, lease) {
-            (Ok(raw), Some(lease)) => Ok(P::attach(raw, lease)),
-            (Err(error), _) => Err(error),
-            // Only a service around this one can have taken the lease away.
-            (Ok(_), None) => Err(Error::unavailable("the answer has lost its lease")),
-        }
+        conclude::<_, P>(answer.result, answer.lease)
     }
 }
 

@@ -168,15 +168,16 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, assigned: Assigned<Request<Body>, B>) -> I::Future {
-        let Assigned { mut request, backend } = assigned;
+    #[inline]
+    fn call(&mut self, mut assigned: Assigned<Request<Body>, B>) -> I::Future {
+        // In place: a request is large to move.
+        let (request, origin) = (&mut assigned.request, (*assigned.backend).as_ref());
         let uri = std::mem::take(request.uri_mut());
-        let origin = (*backend).as_ref();
         *request.uri_mut() = origin.uri(uri);
         if let Some(version) = origin.version {
             *request.version_mut() = version;
         }
-        self.0.call(request)
+        self.0.call(assigned.request)
     }
 }
 

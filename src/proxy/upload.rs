@@ -27,7 +27,8 @@ pin_project! {
     pub struct UpstreamBody<D> {
         #[pin]
         body: D,
-        watched: Option<Watched>,
+        // Boxed: most requests have no content, and all of them are moved about a good deal.
+        watched: Option<Box<Watched>>,
     }
 }
 
@@ -105,7 +106,7 @@ impl<D: Body> UpstreamBody<D> {
             gap: Gap::new(gap),
             patience: Gap::new(held.unwrap_or_default()),
         };
-        let watched = Some(watched);
+        let watched = Some(Box::new(watched));
         (Self { body, watched }, Some(UploadWatch(shared)))
     }
 
