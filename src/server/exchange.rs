@@ -40,7 +40,6 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::new(&self.line, request.version());
         let flow = (request.version() == Version::HTTP_2).then(Arc::<Flow>::default);
-        NEWEST.set(flow.clone());
         // On HTTP/1 hyper has counted them already.
         let state = if request.headers().len() > self.max_headers {
             State::Refusing
@@ -52,6 +51,8 @@ where
                 request: Some(request),
             }
         };
+        // The last thing: had the service's clone panicked, this would be taken for the next stream's.
+        NEWEST.set(flow.clone());
         Exchange {
             in_flight: Some(in_flight),
             flow,

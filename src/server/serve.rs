@@ -29,6 +29,9 @@ impl Server {
     /// made for each request, asked whether it is ready, and called. Its errors end the connection (on HTTP/2 the
     /// stream) without an answer, as its panics do: what the client is to know has to be a response.
     ///
+    /// A connection is closed for writing first; what its client still sends is thrown away until that closes as well,
+    /// for 2 s at most, so that an early response is not lost to it (RFC 9112 section 9.6).
+    ///
     /// When `shutdown` resolves, the connections in the listening socket's queue are accepted as the last and the
     /// socket is closed. Open connections finish what is in flight, with `Connection: close` or GOAWAY where there is
     /// still a way to say so, and are closed; those without a request are closed at once (100 ms later if they have not

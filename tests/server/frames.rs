@@ -34,11 +34,14 @@ fn server() -> Server {
 
 /// The next frame: its kind and payload; none at the end.
 async fn next(client: &mut Client<DuplexStream>) -> Option<(u8, Vec<u8>)> {
-    let mut head = [0; 9];
-    client.stream.read_exact(&mut head).await.ok()?;
-    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-    client.stream.read_exact(&mut payload).await.ok()?;
-    Some((head[3], payload))
+    let read = async {
+        let mut head = [0; 9];
+        client.stream.read_exact(&mut head).await.ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        client.stream.read_exact(&mut payload).await.ok()?;
+        Some((head[3], payload))
+    };
+    timeout(HOUR, read).await.expect("the server never closed")
 }
 
 async fn begin(running: &Running) -> Client<DuplexStream> {
@@ -136,14 +139,15 @@ async fn a_quiet_tunnel_of_http2_is_left_alone() {
     tokio::time::sleep(seconds(3000)).await;
     upgraded.write_all(b"echo").await.unwrap();
     let mut word = [0; 4];
-    upgraded.read_exact(&mut word).await.unwrap();
+    timeout(HOUR, upgraded.read_exact(&mut word))
+        .await
+        .expect("in time")
+        .unwrap();
     assert_eq!(&word, b"echo");
     // With the tunnel's end the connection is idle.
     drop(upgraded);
     let from = Instant::now();
-    while !http2.is_closed() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    closed(&mut http2).await;
     assert_took(from.elapsed(), seconds(100));
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use tokio::sync::Notify;
 
 use super::*;
@@ -89,6 +91,40 @@ async fn after_the_response_has_begun_nothing_is_sent() {
     drop(client);
     tokio::time::sleep(seconds(1)).await;
     assert!(!first.inform(hints("late")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_body_is_on_its_way_nothing_is_sent() {
+    let running = run(server(), async |request| {
+        let connection = connection(&request);
+        let pieces = stream::iter(["one ", "two ", "three"]).then(move |piece| {
+            assert!(!connection.inform(hints(piece)));
+            tokio::time::sleep(seconds(1)).map(move |()| Ok(Frame::data(Bytes::from(piece))))
+        });
+        Response::new(StreamBody::new(pieces).boxed_unsync())
+    });
+    let mut client = running.connect();
+    client.send(GET).await;
+    assert!(client.head().await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let body = client.until("\r\n0\r\n\r\n").await;
+    assert_eq!(body, "4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_waits_until_the_interim_one_is_taken_and_no_longer() {
+    let running = run(server(), async |request| {
+        assert!(connection(&request).inform(hints("x")));
+        tokio::time::sleep(seconds(1)).await;
+        answer("ok")
+    });
+    // Too small for it: the rest is written while the response waits.
+    let mut client = running.connect_with(30);
+    client.send(GET).await;
+    tokio::time::sleep(seconds(5)).await;
+    let from = Instant::now();
+    assert!(client.head().await.starts_with("HTTP/1.1 103 "));
+    assert_eq!(client.response().await.1, "ok");
+    assert_took(from.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -146,6 +146,16 @@ async fn http2_over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     sender
 }
 
+/// Waits until the server has closed it.
+async fn closed(sender: &mut SendRequest<Body>) {
+    let closing = async {
+        while !sender.is_closed() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HOUR, closing).await.expect("the server never closed");
+}
+
 fn get() -> Request<Body> {
     let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
     Request::get("http://a/").body(empty).unwrap()

@@ -104,7 +104,15 @@ async fn a_first_request_that_is_on_its_way_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn what_takes_longer_than_the_grace_is_cut() {
-    let mut running = run(server(), async |_| std::future::pending().await);
+    let calls = Arc::new(());
+    let call = Arc::clone(&calls);
+    let mut running = run(server(), move |_| {
+        let call = Arc::clone(&call);
+        async move {
+            let _call = call;
+            std::future::pending().await
+        }
+    });
     let mut client = running.connect();
     client.send(GET).await;
     let mut http2 = running.connect_http2().await;
@@ -112,6 +120,7 @@ async fn what_takes_longer_than_the_grace_is_cut() {
     let mut idle = running.connect();
     idle.send("GET ").await;
     tokio::time::sleep(seconds(1)).await;
+    assert!(Arc::strong_count(&calls) > 1, "they are in flight");
     running.stop();
     let (seen, time) = client.rest().await;
     assert_eq!(seen, "");
@@ -120,6 +129,7 @@ async fn what_takes_longer_than_the_grace_is_cut() {
     let from = Instant::now();
     assert_eq!(counted(running.drained().await), (0, 3));
     assert_took(from.elapsed(), Duration::ZERO);
+    assert_eq!(Arc::strong_count(&calls), 1, "the service's calls go with them");
 }
 
 #[tokio::test(start_paused = true)]

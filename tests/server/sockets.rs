@@ -1,6 +1,14 @@
 //! The same over real sockets, in real time.
 
-use std::{fs, os::unix::fs::FileExt, process::Command, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::FileExt,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -70,6 +78,63 @@ async fn both_versions_are_served_and_a_shutdown_refuses_the_next() {
     let drained = timeout(SOON, bound.done).await.expect("in time").unwrap();
     assert_eq!((drained.finished, drained.cut), (2, 0));
     assert!(TcpStream::connect(bound.address).await.is_err());
+}
+
+/// From other threads, racing with the response: what was promised is sent, before its own response, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn as_many_interim_responses_come_as_were_promised() {
+    let promised = Arc::new(AtomicUsize::new(0));
+    let promise = Arc::clone(&promised);
+    let bound = bind(Server::new(), move |request| {
+        let connection = connection(&request);
+        let promise = Arc::clone(&promise);
+        async move {
+            let path = request.uri().path().to_owned();
+            let hint = Response::builder().status(103).header("link", &path).body(()).unwrap();
+            tokio::spawn(async move {
+                while connection.inform(hint.clone()) {
+                    promise.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                }
+            });
+            for _ in 0..path.len() {
+                tokio::task::yield_now().await;
+            }
+            answer(path)
+        }
+    })
+    .await;
+    let seen = (0..20).map(async |_| {
+        let mut client = bound.connect().await;
+        let mut seen = 0;
+        for at in 0..100 {
+            let path = format!("/{}", "x".repeat(at % 10));
+            client.send(GET.replace("/ ", &format!("{path} "))).await;
+            loop {
+                let head = client.head().await;
+                if head.starts_with("HTTP/1.1 200 OK\r\n") {
+                    assert_eq!(client.until(&path).await, path);
+                    break;
+                }
+                assert_eq!(head, format!("HTTP/1.1 103 Early Hints\r\nlink: {path}\r\n\r\n"));
+                seen += 1;
+            }
+        }
+        seen
+    });
+    let seen = timeout(SOON, futures_util::future::join_all(seen))
+        .await
+        .expect("in time");
+    let seen: usize = seen.into_iter().sum();
+    assert!(seen > 100, "{seen}");
+    // Counted after it was promised, on another thread.
+    let counted = timeout(SOON, async {
+        while promised.load(Ordering::SeqCst) < seen {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    counted.await.expect("more were sent than promised");
+    assert_eq!(seen, promised.load(Ordering::SeqCst));
 }
 
 /// In a process of its own: other tests open descriptors too.
