@@ -32,6 +32,8 @@
 //! - [`selector`]: which member; the strategies, and how to write one.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - `http` (feature `http`): HTTP clients, and leases that live in response bodies.
+//! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
+//! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
 //! - `testing` (feature `testing`): a property suite for selectors, and scripted backends.
 //!
 //! # Features

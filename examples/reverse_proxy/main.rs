@@ -45,6 +45,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), BoxError> {
+    // With feature `tracing`: who comes, who goes, and every request that failed.
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     let pool = Pool::builder()
         .selector(flags.strategy.selector())
         .backends(flags.backends)
