@@ -54,6 +54,7 @@ impl Origin {
     }
 
     /// The same path and query at this origin.
+    #[inline]
     fn uri(&self, uri: Uri) -> Uri {
         let mut parts = uri.into_parts();
         parts.scheme = Some(self.scheme.clone());
