@@ -127,8 +127,8 @@ impl<B, M: Service<B>, Req> Connector<B, M, Req> {
     }
 
     /// How many connections there may be, over all members, first come first served; any number unless said otherwise,
-    /// at least 1. A member beyond that waits for a place, while the others serve; it has one when a connection fails,
-    /// or the member that it is of is gone. A member that waits after a failure has no place meanwhile.
+    /// at least 1. A member beyond that waits for a place while the others serve, and has one once a member is gone or
+    /// failing; a connection that had proven itself and is made anew at once keeps its place.
     pub fn connection_limit(mut self, limit: usize) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         self.rules.connections = Some(Arc::new(Semaphore::new(limit)));

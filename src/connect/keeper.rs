@@ -15,16 +15,10 @@ use futures_util::{
 };
 use pin_project_lite::pin_project;
 use rand::{Rng, rngs::SmallRng};
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
-use super::{
-    Backoff, ConnectError,
-    memory::Remembered,
-    panic::panicked,
-    report,
-    slot::{Live, Slot},
-};
+use super::{Backoff, ConnectError, memory::Remembered, panic::panicked, report, slot::Slot};
 use crate::{Backend, BoxError, Clock, Sleep};
 
 /// How a connector's keepers keep.
@@ -101,8 +95,8 @@ impl<Svc, F: Future<Output = ()>> Future for Keeper<Svc, F> {
     }
 }
 
-/// Until the service has failed: why, and whether it had proven itself by an answer. None if nobody wants it any more.
-async fn lost<Svc, Req>(slot: &Weak<Slot<Svc>>) -> Option<(ConnectError, bool)>
+/// Until the service has failed. None if nobody wants it any more.
+async fn lost<Svc, Req>(slot: &Weak<Slot<Svc>>) -> Option<ConnectError>
 where
     Svc: Service<Req, Error: Into<BoxError>>,
 {
@@ -114,12 +108,21 @@ where
     .await
 }
 
+/// Until the last service has proven itself, by an answer that was read only after it was lost.
+async fn proven<Svc>(slot: &Weak<Slot<Svc>>) {
+    poll_fn(|_| match slot.upgrade() {
+        Some(slot) if slot.is_proven() => Poll::Ready(()),
+        _ => Poll::Pending,
+    })
+    .await
+}
+
 /// Keeps a service that was given and that nobody can make anew.
 pub(super) async fn keep_given<Svc, Req>(slot: Weak<Slot<Svc>>, id: Arc<str>)
 where
     Svc: Service<Req, Error: Into<BoxError>>,
 {
-    if let Some((error, _)) = lost(&slot).await {
+    if let Some(error) = lost(&slot).await {
         report::lost(&id, &error, None);
         if let Some(slot) = slot.upgrade() {
             slot.fail(error);
@@ -150,42 +153,52 @@ where
         M::Response: Service<Req, Error: Into<BoxError>>,
     {
         let mut failures = 0;
+        // Its place among the connections, which it keeps unless it is failing.
+        let mut place = None;
         loop {
-            let attempt = AssertUnwindSafe(self.attempt()).catch_unwind().await;
-            let (error, delay) = match attempt.unwrap_or_else(|panic| Err(panicked(&*panic))) {
+            let attempt = AssertUnwindSafe(self.attempt(&mut place)).catch_unwind().await;
+            let service = match attempt.unwrap_or_else(|panic| Err(panicked(&*panic))) {
+                Ok(service) => service,
                 Err(error) => {
                     let delay = self.delay(failures);
+                    failures = failures.saturating_add(1);
                     report::failed(&self.id, &error, delay);
-                    (error, delay)
-                }
-                Ok(live) => {
-                    report::connected(&self.id);
+                    place = None;
                     let Some(slot) = self.slot.upgrade() else { return };
-                    slot.install(live);
+                    slot.fail(error);
                     drop(slot);
-                    let since = self.rules.clock.now();
-                    let Some((error, has_answered)) = lost(&self.slot).await else {
-                        return;
-                    };
-                    let held = self.rules.clock.now().saturating_duration_since(since);
-                    if has_answered || held >= self.rules.backoff.proof() {
-                        failures = 0;
-                        report::lost(&self.id, &error, Some(Duration::ZERO));
-                        let Some(slot) = self.slot.upgrade() else { return };
-                        slot.reconnect();
-                        continue;
-                    }
-                    let delay = self.delay(failures);
-                    report::lost(&self.id, &error, Some(delay));
-                    (error, delay)
+                    pause(&self.rules.clock, delay).await;
+                    continue;
                 }
             };
-            failures = failures.saturating_add(1);
+            report::connected(&self.id);
+            let since = self.rules.clock.now();
             let Some(slot) = self.slot.upgrade() else { return };
-            slot.fail(error);
+            slot.install(service);
             drop(slot);
-            let clock = &self.rules.clock;
-            clock.sleep_until(clock.now() + delay).await;
+            let Some(error) = lost(&self.slot).await else { return };
+            let held = self.rules.clock.now().saturating_duration_since(since);
+            let Some(slot) = self.slot.upgrade() else { return };
+            if held >= self.rules.backoff.proof() || slot.is_proven() {
+                failures = 0;
+                report::lost(&self.id, &error, Some(Duration::ZERO));
+                slot.reconnect();
+                continue;
+            }
+            let delay = self.delay(failures);
+            report::lost(&self.id, &error, Some(delay));
+            if failures == 0 && !matches!(error, ConnectError::Panicked(_)) {
+                // Requests wait: the first delay is short, and an answer may be about to be read.
+                slot.reconnect();
+            } else {
+                place = None;
+                slot.fail(error);
+            }
+            drop(slot);
+            failures = match select(pause(&self.rules.clock, delay), pin!(proven(&self.slot))).await {
+                Either::Left(_) => failures.saturating_add(1),
+                Either::Right(_) => 0,
+            };
         }
     }
 
@@ -195,12 +208,11 @@ where
         self.rules.backoff.delay(failures, random)
     }
 
-    /// Makes a service, in turn. A place among the connections goes with the service, or back if there is none.
-    async fn attempt(&mut self) -> Result<Live<M::Response>, ConnectError> {
-        let place = match &self.rules.connections {
-            Some(connections) => Some(Arc::clone(connections).acquire_owned().await.map_err(closed)?),
-            None => None,
-        };
+    /// Makes a service, in turn.
+    async fn attempt(&mut self, place: &mut Option<OwnedSemaphorePermit>) -> Result<M::Response, ConnectError> {
+        if let (None, Some(connections)) = (&place, &self.rules.connections) {
+            *place = Some(Arc::clone(connections).acquire_owned().await.map_err(closed)?);
+        }
         // A fresh one each time: one that has failed is not to be used again.
         let mut maker = self.maker.clone();
         poll_fn(|cx| maker.poll_ready(cx)).await.map_err(failed)?;
@@ -209,13 +221,14 @@ where
         let clock = &self.rules.clock;
         let timeout = clock.sleep_until(clock.now() + self.rules.timeout);
         match select(making, timeout).await {
-            Either::Left((made, _)) => Ok(Live {
-                service: made.map_err(failed)?,
-                _place: place,
-            }),
+            Either::Left((made, _)) => made.map_err(failed),
             Either::Right(_) => Err(ConnectError::TimedOut),
         }
     }
+}
+
+fn pause(clock: &Clock, delay: Duration) -> Sleep {
+    clock.sleep_until(clock.now() + delay)
 }
 
 fn failed(error: impl Into<BoxError>) -> ConnectError {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
+use tokio::task::AbortHandle;
 use tower_service::Service;
 
 use super::{ConnectError, panic::guarded};
@@ -51,19 +51,13 @@ enum Stage<Svc> {
     /// It is being made.
     Absent,
     Present {
-        live: Live<Svc>,
+        service: Svc,
         ready: bool,
     },
     /// It failed, and its keeper has not seen it yet.
     Lost(ConnectError),
     /// There is none, and when there will be is not known.
     Failing(ConnectError),
-}
-
-/// A service, and its place among the connections that there may be: given back when the service is gone.
-pub(super) struct Live<Svc> {
-    pub(super) service: Svc,
-    pub(super) _place: Option<OwnedSemaphorePermit>,
 }
 
 struct Waiter {
@@ -74,7 +68,7 @@ struct Waiter {
 /// What is left to do once the lock is free.
 struct After<Svc> {
     wakers: Vec<Waker>,
-    gone: Option<Live<Svc>>,
+    gone: Option<Svc>,
 }
 
 /// A call under way.
@@ -99,11 +93,11 @@ impl<Svc> State<Svc> {
     where
         Svc: Service<Req, Error: Into<BoxError>>,
     {
-        let Stage::Present { live, ready } = &mut self.stage else {
+        let Stage::Present { service, ready } = &mut self.stage else {
             return false;
         };
         let mut cx = Context::from_waker(&self.keeper);
-        let error = match guarded(|| live.service.poll_ready(&mut cx).map_err(Into::into)) {
+        let error = match guarded(|| service.poll_ready(&mut cx).map_err(Into::into)) {
             Ok(Poll::Pending) => {
                 *ready = false;
                 return false;
@@ -132,11 +126,11 @@ impl<Svc> State<Svc> {
         // Asked anew even if it was ready when it was asked last: a connection may have been closed since, which shows
         // here before the request is lost on it.
         let is_ready = self.ask(after);
-        let live = match &mut self.stage {
-            Stage::Present { live, .. } if is_ready => live,
+        let service = match &mut self.stage {
+            Stage::Present { service, .. } if is_ready => service,
             _ => return Err(request),
         };
-        match guarded(|| live.service.call(request)) {
+        match guarded(|| service.call(request)) {
             Ok(response) => {
                 let incarnation = self.incarnation;
                 // A service that is ready again at once never looks otherwise, and its keeper sleeps on.
@@ -152,8 +146,8 @@ impl<Svc> State<Svc> {
     }
 
     fn replace(&mut self, stage: Stage<Svc>, after: &mut After<Svc>) {
-        if let Stage::Present { live, .. } = std::mem::replace(&mut self.stage, stage) {
-            after.gone = Some(live);
+        if let Stage::Present { service, .. } = std::mem::replace(&mut self.stage, stage) {
+            after.gone = Some(service);
         }
     }
 
@@ -177,10 +171,7 @@ impl<Svc> Slot<Svc> {
     pub(super) fn new(service: Option<Svc>, clock: Clock, patience: Duration) -> Self {
         let stage = match service {
             None => Stage::Absent,
-            Some(service) => Stage::Present {
-                live: Live { service, _place: None },
-                ready: false,
-            },
+            Some(service) => Stage::Present { service, ready: false },
         };
         Self {
             state: Mutex::new(State {
@@ -326,8 +317,24 @@ impl<Svc> Slot<Svc> {
     #[inline]
     pub(super) fn prove(&self, incarnation: u64) {
         if self.proven.load(Relaxed) < incarnation {
-            self.proven.fetch_max(incarnation, Relaxed);
+            self.prove_first(incarnation);
         }
+    }
+
+    #[cold]
+    fn prove_first(&self, incarnation: u64) {
+        self.change(|state, after| {
+            self.proven.fetch_max(incarnation, Relaxed);
+            // A connection may have been found lost before its last answer was read.
+            if !matches!(state.stage, Stage::Present { .. }) {
+                after.wakers.push(state.keeper.clone());
+            }
+        });
+    }
+
+    /// For the keeper alone: whether the service that there is, or was last, has answered a request.
+    pub(super) fn is_proven(&self) -> bool {
+        self.change(|state, _| self.proven.load(Relaxed) == state.incarnation)
     }
 
     /// For the keeper alone, at each of its polls: from now on `keeper` is woken when there is something to do, and who
@@ -355,15 +362,15 @@ impl<Svc> Slot<Svc> {
     }
 
     /// A service has been made.
-    pub(super) fn install(&self, live: Live<Svc>) {
+    pub(super) fn install(&self, service: Svc) {
         self.change(|state, after| {
-            state.replace(Stage::Present { live, ready: false }, after);
+            state.replace(Stage::Present { service, ready: false }, after);
             state.incarnation += 1;
         });
     }
 
-    /// For the keeper alone: asks the service, until it has failed. Says whether it had proven itself by an answer.
-    pub(super) fn poll_lost<Req>(&self) -> Poll<(ConnectError, bool)>
+    /// For the keeper alone: asks the service, until it has failed.
+    pub(super) fn poll_lost<Req>(&self) -> Poll<ConnectError>
     where
         Svc: Service<Req, Error: Into<BoxError>>,
     {
@@ -372,7 +379,7 @@ impl<Svc> Slot<Svc> {
                 state.call_first(after);
             }
             match &state.stage {
-                Stage::Lost(error) => Poll::Ready((error.clone(), self.proven.load(Relaxed) == state.incarnation)),
+                Stage::Lost(error) => Poll::Ready(error.clone()),
                 _ => Poll::Pending,
             }
         })
