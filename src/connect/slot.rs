@@ -375,7 +375,8 @@ impl<Svc> Slot<Svc> {
         Svc: Service<Req, Error: Into<BoxError>>,
     {
         self.change(|state, after| {
-            if state.ask(after) {
+            let was_ready = matches!(state.stage, Stage::Present { ready: true, .. });
+            if state.ask(after) && !was_ready {
                 state.call_first(after);
             }
             match &state.stage {
@@ -422,3 +423,6 @@ impl<Svc> Drop for Slot<Svc> {
         let _ = guarded(|| drop(stage));
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -24,7 +24,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use super::*;
@@ -65,19 +65,25 @@ struct Server {
 
 /// The server closes each connection after so many answers.
 async fn serve(name: &'static str, answers: usize) -> Server {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    serve_at(name, answers, (Ipv4Addr::LOCALHOST, 0).into()).await
+}
+
+async fn serve_at(name: &'static str, answers: usize, address: SocketAddr) -> Server {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepted = Arc::new(AtomicUsize::new(0));
     let open = Arc::new(AtomicUsize::new(0));
     let counts = (Arc::clone(&accepted), Arc::clone(&open));
     let task = tokio::spawn(async move {
         let (accepted, open) = counts;
+        // Connections end with the server.
+        let mut connections = JoinSet::new();
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             accepted.fetch_add(1, SeqCst);
             open.fetch_add(1, SeqCst);
             let open = Arc::clone(&open);
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let answered = AtomicUsize::new(0);
                 let answer = service_fn(|request: Request<Incoming>| {
                     let last = answered.fetch_add(1, SeqCst) + 1 >= answers;
@@ -203,9 +209,20 @@ async fn a_server_that_comes_back_is_found_again() {
     assert_eq!(get(client.clone(), "/1".to_owned()).await.unwrap(), "a/1");
     server.task.abort();
     let _ = server.task.await;
-    // Nobody listens there any more; what is connected goes on.
-    assert_eq!(get(client.clone(), "/2".to_owned()).await.unwrap(), "a/2");
-    assert_eq!(server.accepted.load(SeqCst), 1);
+    // The last connection is found closed, and nobody listens.
+    let failing = || pool.members()[0].condition == Condition::Failing;
+    let error = loop {
+        match get(client.clone(), "/2".to_owned()).await {
+            Err(error) if failing() => break error,
+            _ => tokio::time::sleep(seconds(0.005)).await,
+        }
+    };
+    let error = error.downcast_ref::<Error>().unwrap();
+    assert_eq!(error.backend(), Some("a"));
+    let back = serve_at("b", usize::MAX, server.address).await;
+    until(|| pool.members()[0].condition == Condition::Ready).await;
+    assert_eq!(get(client.clone(), "/3".to_owned()).await.unwrap(), "b/3");
+    assert_eq!(back.accepted.load(SeqCst), 1);
 }
 
 /// Waits for what happens on the other side of a socket.
