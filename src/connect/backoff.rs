@@ -20,6 +20,11 @@ const MOST: Duration = Duration::from_secs(u32::MAX as u64);
 /// attempt comes at once, and delays begin anew. A server that takes connections and drops them is none the better for
 /// it: its delays go on growing.
 ///
+/// While a member waits after a failure it is [failing](crate::Condition::Failing), and so it is during the next
+/// attempt, until that has succeeded. Only a connection that was lost without proof, and after no other failure, has
+/// requests wait for the first delay: it may be that they were the reason, such as a request that was given up, with
+/// which HTTP/1.1 closes its connection.
+///
 /// [connection backoff]: https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {

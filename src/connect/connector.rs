@@ -31,8 +31,8 @@ const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// and lease is gone, and made anew when it fails.
 ///
 /// The maker is any `Service<B, Response = Svc> + Clone`; a clone of it is taken for each attempt, and its readiness is
-/// waited for. Requests wait while a member's first connection, or one that had proven itself, is being made; once an
-/// attempt has failed, the member is passed by until there is a connection again.
+/// waited for. A member has requests wait while its first connection is being made, or one to take the place of one that
+/// had proven itself; once an attempt has failed, it is failing until there is a connection again: see [`Backoff`].
 ///
 /// A connector remembers the services that it made, for as long as they live: a backend of the same id that is reached
 /// in the same way is given the same one, so that an update of weight, priority or place keeps the connection. So do
@@ -49,7 +49,7 @@ const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// let connector = Connector::new(service_fn(async |backend: Endpoint<&'static str>| {
 ///     let address = *backend.target();
 ///     // … here the connection is made …
-///     Ok::<_, std::io::Error>(service_fn(async move |request: &'static str| {
+///     Ok::<_, std::io::Error>(service_fn(move |request: &'static str| async move {
 ///         Ok::<_, std::io::Error>(format!("{request} to {address}"))
 ///     }))
 /// }));
