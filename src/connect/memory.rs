@@ -76,3 +76,27 @@ impl<B, Svc> Drop for Remembered<B, Svc> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ManualClock;
+    use std::time::Duration;
+
+    #[test]
+    fn what_has_ended_is_forgotten_and_its_successor_is_not() {
+        let slot = || Arc::new(Slot::<()>::new(None, ManualClock::new().clock(), Duration::ZERO));
+        let (memory, id) = (Arc::new(Memory::new()), Arc::from("a"));
+        let (first, second) = (slot(), slot());
+        let first_remembered = memory.remember(&id, 1, &first);
+        let second_remembered = memory.remember(&id, 2, &second);
+        drop(first_remembered);
+        let (backend, recalled) = memory.recall("a").unwrap();
+        assert_eq!(*backend, 2);
+        assert!(Arc::ptr_eq(&recalled, &second));
+        drop((second, recalled));
+        assert!(memory.recall("a").is_none());
+        drop(second_remembered);
+        assert!(memory.0.lock().is_empty());
+    }
+}

@@ -86,6 +86,7 @@ mod connector;
 mod discover;
 mod error;
 mod keeper;
+mod line;
 mod memory;
 mod panic;
 mod report;

@@ -1,7 +1,6 @@
 //! A member's place for its one service.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -14,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 use tower_service::Service;
 
-use super::{ConnectError, panic::guarded};
+use super::{ConnectError, line::Line, panic::guarded};
 use crate::{BoxError, Clock, Condition, Readiness};
 
 /// A member's place for its one service, shared by the member, its calls and, weakly, its keeper.
@@ -39,8 +38,7 @@ struct State<Svc> {
     stage: Stage<Svc>,
     /// Counts the services that there have been.
     incarnation: u64,
-    waiters: BTreeMap<u64, Waiter>,
-    tickets: u64,
+    line: Line,
     /// Of the keeper's task: it is to be woken when the service is ready, whoever asked it last.
     keeper: Waker,
     published: Condition,
@@ -60,11 +58,6 @@ enum Stage<Svc> {
     Failing(ConnectError),
 }
 
-struct Waiter {
-    waker: Waker,
-    deadline: Instant,
-}
-
 /// What is left to do once the lock is free.
 struct After<Svc> {
     wakers: Vec<Waker>,
@@ -82,7 +75,7 @@ impl<Svc> State<Svc> {
     fn condition(&self) -> Condition {
         match &self.stage {
             // Who waits here already comes first.
-            Stage::Present { ready: true, .. } if self.waiters.is_empty() => Condition::Ready,
+            Stage::Present { ready: true, .. } if self.line.is_empty() => Condition::Ready,
             Stage::Failing(_) => Condition::Failing,
             _ => Condition::Waiting,
         }
@@ -154,15 +147,12 @@ impl<Svc> State<Svc> {
     /// The service is ready, perhaps: the first who waits is to look.
     fn call_first(&self, after: &mut After<Svc>) {
         if let Stage::Present { ready: true, .. } = &self.stage {
-            let first = self.waiters.values().next();
-            after.wakers.extend(first.map(|waiter| waiter.waker.clone()));
+            after.wakers.extend(self.line.first());
         }
     }
 
     fn call_all(&self, after: &mut After<Svc>) {
-        after
-            .wakers
-            .extend(self.waiters.values().map(|waiter| waiter.waker.clone()));
+        after.wakers.extend(self.line.all());
     }
 }
 
@@ -177,8 +167,7 @@ impl<Svc> Slot<Svc> {
             state: Mutex::new(State {
                 stage,
                 incarnation: 1,
-                waiters: BTreeMap::new(),
-                tickets: 0,
+                line: Line::default(),
                 keeper: Waker::noop().clone(),
                 published: Condition::Waiting,
                 publishing: false,
@@ -242,7 +231,7 @@ impl<Svc> Slot<Svc> {
     {
         self.change(|state, after| match &state.stage {
             Stage::Failing(error) => Ok(Err(error.clone())),
-            _ if state.waiters.is_empty() => state.call(request, after),
+            _ if state.line.is_empty() => state.call(request, after),
             _ => Err(request),
         })
     }
@@ -252,15 +241,11 @@ impl<Svc> Slot<Svc> {
         let now = self.clock.now();
         let deadline = now.checked_add(self.patience).unwrap_or(now + FOREVER);
         self.change(|state, after| {
-            state.tickets += 1;
-            let ticket = state.tickets;
-            if state.waiters.is_empty() {
+            if state.line.is_empty() {
                 // It sees to the deadline.
                 after.wakers.push(state.keeper.clone());
             }
-            let waker = Waker::noop().clone();
-            state.waiters.insert(ticket, Waiter { waker, deadline });
-            ticket
+            state.line.enter(deadline)
         })
     }
 
@@ -274,24 +259,23 @@ impl<Svc> Slot<Svc> {
     where
         Svc: Service<Req, Error: Into<BoxError>>,
     {
-        let mut waker = cx.waker().clone();
-        self.change(|state, after| {
+        // Wakers are dropped outside the lock as well.
+        let (mut waker, mut left) = (cx.waker().clone(), None);
+        let called = self.change(|state, after| {
             if let Stage::Failing(error) = &state.stage {
                 return Poll::Ready(Err(error.clone()));
             }
-            let Some(waiter) = state.waiters.get_mut(&ticket) else {
-                return Poll::Ready(Err(ConnectError::Unready));
-            };
-            std::mem::swap(&mut waiter.waker, &mut waker);
-            if state.waiters.keys().next() != Some(&ticket) {
-                return Poll::Pending;
+            match state.line.look(ticket, &mut waker) {
+                None => return Poll::Ready(Err(ConnectError::Unready)),
+                Some(false) => return Poll::Pending,
+                Some(true) => {}
             }
             let Some(taken) = request.take() else {
                 return Poll::Pending;
             };
             match state.call(taken, after) {
                 Ok(called) => {
-                    state.waiters.remove(&ticket);
+                    left = state.line.leave(ticket);
                     state.call_first(after);
                     Poll::Ready(called)
                 }
@@ -300,13 +284,15 @@ impl<Svc> Slot<Svc> {
                     Poll::Pending
                 }
             }
-        })
+        });
+        drop((waker, left));
+        called
     }
 
     /// Gives up the place among those who wait.
     pub(super) fn leave(&self, ticket: u64) {
         let left = self.change(|state, after| {
-            let left = state.waiters.remove(&ticket);
+            let left = state.line.leave(ticket);
             state.call_first(after);
             left
         });
@@ -344,19 +330,14 @@ impl<Svc> Slot<Svc> {
         let now = self.clock.now();
         let (next, expired) = self.change(|state, after| {
             std::mem::swap(&mut state.keeper, &mut keeper);
-            // All have the same patience, so that they expire in the order in which they came.
-            let later = state.waiters.iter().find(|(_, waiter)| waiter.deadline > now);
-            let later = later.map_or(u64::MAX, |(ticket, _)| *ticket);
-            let waiting = state.waiters.split_off(&later);
-            let expired = std::mem::replace(&mut state.waiters, waiting);
+            let expired = state.line.expire(now);
             if !expired.is_empty() {
                 state.call_first(after);
             }
-            let next = state.waiters.values().next().map(|waiter| waiter.deadline);
-            (next, expired)
+            (state.line.deadline(), expired)
         });
-        for waiter in expired.into_values() {
-            let _ = guarded(|| waiter.waker.wake());
+        for waker in expired {
+            let _ = guarded(|| waker.wake());
         }
         next
     }

@@ -179,6 +179,41 @@ async fn one_connection_a_member_serves_many_requests_one_at_a_time() {
     assert_eq!(servers[1].open.load(SeqCst), 1);
 }
 
+/// In HTTP's protocol a request is in flight until its body has been read, which is when its connection is free.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_lease_in_the_body_keeps_its_connection_to_itself() {
+    let server = serve("a", usize::MAX).await;
+    let connector = Connector::new(tower::service_fn(connect));
+    let pool = Pool::builder()
+        .backend(connector.backend(Endpoint::new("a", server.address)))
+        .in_flight_limit(1)
+        .admission(Admission::Queue {
+            capacity: 1,
+            deadline: seconds(50.0),
+        })
+        .spawn();
+    let layer = BalanceLayer::with(
+        pool.clone(),
+        equipoise::http::Http::default(),
+        tower::layer::util::Identity::new(),
+    );
+    let client = ServiceBuilder::new().layer(layer).service(CallMember);
+    let request = || Request::get("/").header(HOST, "test").body(Body::default()).unwrap();
+    let first = client.clone().ready().await.unwrap().call(request()).await.unwrap();
+    assert_eq!(pool.members()[0].in_flight, 1);
+    let second = tokio::spawn(async move { client.clone().ready().await?.call(request()).await });
+    tokio::task::yield_now().await;
+    assert!(!second.is_finished());
+    assert_eq!(first.into_body().collect().await.unwrap().to_bytes(), "a/");
+    let second = tokio::time::timeout(seconds(60.0), second).await.expect("it hangs");
+    assert_eq!(
+        second.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes(),
+        "a/"
+    );
+    assert_eq!((pool.members()[0].in_flight, server.accepted.load(SeqCst)), (0, 1));
+}
+
 #[tokio::test]
 async fn connections_that_close_after_each_answer_are_made_anew() {
     let server = serve("a", 1).await;

@@ -73,6 +73,23 @@ async fn a_ready_service_stays_ready_through_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_to_a_ready_service_allocates_nothing() {
+    let service = || tower::service_fn(|request: u32| std::future::ready(Ok::<_, io::Error>(request + 1)));
+    let backends = ["a", "b"].map(|id| Connected::new(Endpoint::new(id, ()), service()));
+    let pool = Pool::builder().backends(backends).spawn();
+    let mut client = ServiceBuilder::new().layer(BalanceLayer::new(pool)).service(CallMember);
+    client.ready().await.unwrap().call(1).await.unwrap();
+    let mut answered = 0;
+    let allocations = allocation_counter::measure(|| {
+        for request in 0..100 {
+            let response = client.call(request).now_or_never();
+            answered += usize::from(matches!(response, Some(Ok(answer)) if answer == request + 1));
+        }
+    });
+    assert_eq!((answered, allocations.count_total), (100, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_all_connect_requests_wait() {
     let (stage, connector) = stage();
     stage.plan_all(Plan::Hang);

@@ -81,6 +81,21 @@ async fn a_backoff_of_ones_own_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn delays_go_by_the_connectors_clock() {
+    let (stage, connector) = stage();
+    let manual = equipoise::ManualClock::new();
+    stage.plan_all(Plan::Refuse);
+    let _pool = pool(&connector.clock(manual.clock()), &["a"]).spawn();
+    tokio::time::sleep(seconds(600.0)).await;
+    assert_eq!(stage.attempts().len(), 1);
+    let delay = manual.next_deadline().unwrap() - manual.now();
+    assert!((seconds(0.08)..=seconds(0.12)).contains(&delay), "{delay:?}");
+    manual.advance(delay);
+    rest().await;
+    assert_eq!(stage.attempts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_dies_at_once_does_not_spin() {
     let (stage, connector) = stage();
     stage.plan_all(Plan::DieAtOnce);
