@@ -217,7 +217,12 @@ impl<Svc> Slot<Svc> {
             let condition = state.condition();
             state.published = condition;
             state.publishing = true;
-            let _ = MutexGuard::unlocked(state, || guarded(|| self.readiness.set(condition)));
+            let _ = MutexGuard::unlocked(state, || {
+                // In this file's tests, time to be overtaken.
+                #[cfg(test)]
+                std::thread::sleep(Duration::from_micros(u64::from(condition == Condition::Waiting)));
+                guarded(|| self.readiness.set(condition))
+            });
             state.publishing = false;
         }
     }

@@ -3,7 +3,7 @@
 use equipoise::connect::Backoff;
 
 use super::*;
-use script::{FAIL, Says};
+use script::{BREAK, FAIL, Says};
 
 /// The delays that the default backoff has before jitter.
 fn nominal() -> impl Iterator<Item = f64> {
@@ -146,6 +146,19 @@ async fn a_connection_that_has_answered_is_made_anew_at_once() {
         stage.link("a").says(Says::Broken);
     }
     assert!(start.elapsed() < seconds(0.1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_with_a_request_is_made_anew_before_the_next() {
+    let (stage, connector) = stage();
+    let pool = pool(&connector, &["a"]).spawn();
+    let client = client(pool.clone());
+    for number in 0..10 {
+        call(&client, 1).await.unwrap();
+        assert_eq!(call(&client, BREAK).await.unwrap(), format!("a:1#{number}"));
+        rest().await;
+        assert_eq!((conditions(&pool), stage.open()), (vec![Condition::Ready], 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -315,6 +315,9 @@ impl Service<u32> for Link {
         if remote.one_at_a_time {
             state.says = Says::Pending;
         }
+        if request == BREAK {
+            state.says = Says::Broken;
+        }
         drop(state);
         let busy = remote.one_at_a_time.then(|| Busy(remote.clone()));
         Box::pin(async move {
@@ -334,6 +337,9 @@ impl Service<u32> for Link {
 pub(crate) const PANIC: u32 = u32::MAX;
 /// A request that a service answers with an error.
 pub(crate) const FAIL: u32 = u32::MAX - 1;
+
+/// The last request that a service answers.
+pub(crate) const BREAK: u32 = u32::MAX - 2;
 
 /// A service that takes one request at a time is busy until this is dropped.
 struct Busy(Remote);

@@ -268,28 +268,46 @@ fn who_waits_learns_of_a_failure_and_of_the_end() {
     assert!(matches!(call.poll(), Poll::Ready(Err(ConnectError::Ended))));
 }
 
-/// What is told last is what is so, however many tell at once.
+/// What is told last is what is so, though a call that takes the readiness and a keeper that finds another tell at once.
 #[test]
 fn the_condition_that_is_told_last_is_the_true_one() {
-    for _ in 0..20 {
-        let mut scene = Scene::new();
-        scene.counter.allow(1);
-        scene.run();
-        let (slot, counter) = (&scene.slot, &scene.counter);
-        std::thread::scope(|threads| {
-            for _ in 0..4 {
-                threads.spawn(move || {
-                    for _ in 0..500 {
-                        if slot.call(()).is_ok() {
-                            counter.allow(1);
-                            // What the keeper does when it is woken.
-                            let _ = slot.poll_lost::<()>();
-                        }
-                    }
-                });
+    let mut scene = Scene::new();
+    scene.counter.allow(1);
+    scene.run();
+    let (slot, counter) = (&scene.slot, &scene.counter);
+    let start = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    // Both come to the same place at the same time.
+    let meet = |round: usize, of: usize| {
+        start[of].fetch_add(1, Relaxed);
+        while start[of].load(Relaxed) < 2 * round {
+            std::thread::yield_now();
+        }
+    };
+    let mut wrong = 0;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for round in 1..=ROUNDS {
+                meet(round, 0);
+                while counter.0.lock().places > 0 {
+                    std::thread::yield_now();
+                }
+                counter.allow(1);
+                let _ = slot.poll_lost::<()>();
+                meet(round, 1);
             }
         });
-        assert_eq!(scene.condition(), Condition::Ready);
-        assert!(scene.call().is_some());
-    }
+        for round in 1..=ROUNDS {
+            meet(round, 0);
+            if slot.call(()).is_err() {
+                wrong += 1;
+                counter.0.lock().places -= 1;
+            }
+            meet(round, 1);
+            // One call was allowed and one made: one is left.
+            wrong += usize::from(slot.readiness().get() != Condition::Ready);
+        }
+    });
+    assert_eq!(wrong, 0);
 }
+
+const ROUNDS: usize = 500;
