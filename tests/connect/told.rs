@@ -1,8 +1,9 @@
 //! One event for each connection that was made, was not, or was lost, and none for a call.
 
 use std::{
+    cell::RefCell,
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::Once,
 };
 
 use script::{Remote, Says};
@@ -14,9 +15,12 @@ use tracing::{
 
 use super::*;
 
-/// What was told of connections.
-#[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(Level, String)>>>);
+/// Keeps what was told of connections, for each thread apart: a test and its keepers have one for themselves.
+struct Told;
+
+thread_local! {
+    static TOLD: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
 
 struct Line(String);
 
@@ -33,7 +37,7 @@ impl Subscriber for Told {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().unwrap().push((*event.metadata().level(), line.0));
+        TOLD.with_borrow_mut(|told| told.push((*event.metadata().level(), line.0)));
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         panic!("there are no spans")
@@ -44,21 +48,24 @@ impl Subscriber for Told {
     fn exit(&self, _: &span::Id) {}
 }
 
-impl Told {
-    fn take(&self) -> Vec<(Level, String)> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
+/// From now on it is kept.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(Told).unwrap());
+}
+
+fn told() -> Vec<(Level, String)> {
+    TOLD.take()
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_change_is_told_once() {
-    let told = Told::default();
-    let _guard = tracing::subscriber::set_default(told.clone());
+    listen();
     let (stage, connector) = stage();
     stage.plan_all(Plan::Refuse);
     let client = client(pool(&connector, &["a"]).spawn());
     rest().await;
-    let [(level, failed)] = &told.take()[..] else {
+    let [(level, failed)] = &told()[..] else {
         panic!("one attempt, one event");
     };
     assert_eq!(*level, Level::WARN);
@@ -67,7 +74,7 @@ async fn each_change_is_told_once() {
     }
     stage.plan_all(Plan::Connect);
     tokio::time::sleep(seconds(1.0)).await;
-    let [(level, connected)] = &told.take()[..] else {
+    let [(level, connected)] = &told()[..] else {
         panic!("one connection, one event");
     };
     assert_eq!(*level, Level::DEBUG);
@@ -78,10 +85,10 @@ async fn each_change_is_told_once() {
     for request in 0..100 {
         call(&client, request).await.unwrap();
     }
-    assert_eq!(told.take(), []);
+    assert_eq!(told(), []);
     stage.link("a").says(Says::Broken);
     call(&client, 1).await.unwrap();
-    let [(level, lost), (_, connected)] = &told.take()[..] else {
+    let [(level, lost), (_, connected)] = &told()[..] else {
         panic!("one loss, one event, and one for the next connection");
     };
     assert_eq!(*level, Level::INFO);
@@ -98,13 +105,12 @@ async fn each_change_is_told_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_given_service_is_lost_for_good() {
-    let told = Told::default();
-    let _guard = tracing::subscriber::set_default(told.clone());
+    listen();
     let remote = Remote::new("x");
     remote.says(Says::Broken);
     let _member: Member = Connected::new(Endpoint::new("a", 1), remote.link());
     rest().await;
-    let [(_, lost)] = &told.take()[..] else {
+    let [(_, lost)] = &told()[..] else {
         panic!("one loss, one event");
     };
     assert!(lost.contains("message=connection lost for good"), "{lost}");
