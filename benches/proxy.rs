@@ -198,7 +198,10 @@ where
         let _ = started.send(());
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let served = runtime.and_then(|runtime| {
-            runtime.block_on(async { Ok(serve(tokio::net::TcpListener::from_std(listener)?).await) })
+            runtime.block_on(async {
+                serve(tokio::net::TcpListener::from_std(listener)?).await;
+                Ok(())
+            })
         });
         if let Err(error) = served {
             eprintln!("error: {error}");
