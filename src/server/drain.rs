@@ -2,17 +2,15 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
-
-use super::line::Line;
 
 /// What a graceful shutdown came to, of the connections that were open when it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,8 @@ pub(super) struct Drain {
 #[derive(Default)]
 struct Lines {
     next: u64,
-    open: HashMap<u64, Arc<Line>>,
+    /// Who drives each open connection.
+    open: HashMap<u64, Arc<AtomicWaker>>,
     holds: usize,
 }
 
@@ -50,18 +49,17 @@ impl Drain {
         })
     }
 
-    /// Takes in a connection; it is counted until its [`Slot`] is dropped.
-    pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr) -> (Arc<Line>, Slot) {
-        let line = Arc::new(Line::new(Arc::clone(self), peer, local));
+    /// Takes in a connection, whose driver is woken when the shutdown comes further; it is counted until its [`Slot`] is
+    /// dropped.
+    pub(super) fn admit(self: &Arc<Self>, driver: Arc<AtomicWaker>) -> Slot {
         let mut lines = self.lines.lock();
         let number = lines.next;
         lines.next += 1;
-        lines.open.insert(number, Arc::clone(&line));
-        let slot = Slot {
+        lines.open.insert(number, driver);
+        Slot {
             drain: Arc::clone(self),
             number,
-        };
-        (line, slot)
+        }
     }
 
     pub(super) fn open(&self) -> usize {
@@ -104,8 +102,8 @@ impl Drain {
     }
 
     fn wake_all(&self) {
-        for line in self.lines.lock().open.values() {
-            line.wake();
+        for driver in self.lines.lock().open.values() {
+            driver.wake();
         }
     }
 
@@ -141,9 +139,9 @@ pub(super) struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let line = self.drain.lines.lock().open.remove(&self.number);
+        let driver = self.drain.lines.lock().open.remove(&self.number);
         self.drain.changed.notify_waiters();
-        // After the lock: the line may be the last to know the drain.
-        drop(line);
+        // After the lock: a waker's drop is not our code.
+        drop(driver);
     }
 }

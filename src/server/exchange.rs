@@ -1,7 +1,6 @@
 //! From hyper's requests to the service's, and back.
 
 use std::{
-    cell::Cell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,13 +12,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Connection, line::Line, reply::Reply, stream::Flow};
-
-thread_local! {
-    /// The flow of the HTTP/2 stream whose service was called last: hyper calls the service and hands the stream to its
-    /// executor in one go, on one thread.
-    pub(super) static NEWEST: Cell<Option<Arc<Flow>>> = const { Cell::new(None) };
-}
+use super::{Connection, in_flight::InFlight, line::Line, reply::Reply, stream::Flow};
 
 /// Makes the requests of one connection known to its line, and calls the service.
 pub(super) struct Exchanges<S> {
@@ -52,7 +45,7 @@ where
             }
         };
         // The last thing: had the service's clone panicked, this would be taken for the next stream's.
-        NEWEST.set(flow.clone());
+        Flow::announce(flow.clone());
         Exchange {
             in_flight: Some(in_flight),
             flow,
@@ -133,42 +126,5 @@ where
         };
         let (in_flight, flow) = (this.in_flight.take(), this.flow.take());
         Poll::Ready(Ok(response.map(|body| Reply::new(body, flow, in_flight))))
-    }
-}
-
-/// A request that counts as in flight until this is dropped.
-pub(super) struct InFlight {
-    line: Arc<Line>,
-    /// The request's number, if it may inform; otherwise 0.
-    speaker: u64,
-}
-
-impl InFlight {
-    fn new(line: &Arc<Line>, version: Version) -> Self {
-        let number = line.begin();
-        let speaker = if version == Version::HTTP_11 { number } else { 0 };
-        if speaker != 0 {
-            line.interims.open(speaker);
-        }
-        let line = Arc::clone(line);
-        Self { line, speaker }
-    }
-
-    fn is_answered(&self) {
-        if self.speaker != 0 {
-            self.line.interims.close(self.speaker);
-        }
-    }
-
-    /// The response has to wait for interim ones.
-    fn holds(&self) -> bool {
-        self.speaker != 0 && self.line.interims.are_unsent()
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.is_answered();
-        self.line.end();
     }
 }

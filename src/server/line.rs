@@ -30,7 +30,8 @@ pub(super) struct Line {
     pub(super) local: SocketAddr,
     pub(super) drain: Arc<Drain>,
     pub(super) interims: Interims,
-    waker: AtomicWaker,
+    /// Who drives the connection.
+    driver: Arc<AtomicWaker>,
     born: Instant,
     http2: AtomicBool,
     /// Requests that have come, and those of them in flight.
@@ -62,7 +63,7 @@ impl Line {
             local,
             drain,
             interims: Interims::default(),
-            waker: AtomicWaker::new(),
+            driver: Arc::default(),
             born: Instant::now(),
             http2: AtomicBool::new(false),
             requests: AtomicU64::new(0),
@@ -78,11 +79,16 @@ impl Line {
 
     /// Who drives the connection, to be woken by [`wake`](Self::wake).
     pub(super) fn attend(&self, waker: &Waker) {
-        self.waker.register(waker);
+        self.driver.register(waker);
     }
 
     pub(super) fn wake(&self) {
-        self.waker.wake();
+        self.driver.wake();
+    }
+
+    /// Whom [`wake`](Self::wake) wakes, for those who know no more of the connection.
+    pub(super) fn driver(&self) -> Arc<AtomicWaker> {
+        Arc::clone(&self.driver)
     }
 
     /// The client speaks HTTP/2.

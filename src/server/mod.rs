@@ -58,6 +58,7 @@ mod attend;
 mod connection;
 mod drain;
 mod exchange;
+mod in_flight;
 mod interim;
 mod line;
 mod listener;

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Buf, Bytes};
 use pin_project_lite::pin_project;
 
-use super::{exchange::InFlight, stream::Flow};
+use super::{in_flight::InFlight, stream::Flow};
 
 /// The most that hyper is given at once for a stream of HTTP/2, in bytes: it takes a piece of any size once the client
 /// has opened a window of one byte, and holds it until the client has taken the rest.

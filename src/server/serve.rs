@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-use super::{Drained, Listener, Server, attend::attend, drain::Drain, listener::Accepted};
+use super::{Drained, Listener, Server, attend::attend, drain::Drain, line::Line, listener::Accepted};
 use crate::BoxError;
 
 /// How long to wait when the listener fails, for want of descriptors for instance.
@@ -55,7 +55,8 @@ impl Server {
         let admit = {
             let (drain, server) = (Arc::clone(drain), Arc::clone(&server));
             move |accepted: Accepted<L::Stream>| {
-                let (line, slot) = drain.admit(accepted.peer, accepted.local);
+                let line = Arc::new(Line::new(Arc::clone(&drain), accepted.peer, accepted.local));
+                let slot = drain.admit(line.driver());
                 let served = attend(Arc::clone(&server), accepted.stream, line, slot, service.clone());
                 tokio::spawn(served);
             }

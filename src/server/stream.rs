@@ -1,6 +1,7 @@
 //! The streams of HTTP/2, each a task of its own.
 
 use std::{
+    cell::Cell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,10 +12,13 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{
-    exchange::NEWEST,
-    line::{Line, after},
-};
+use super::line::{Line, after};
+
+thread_local! {
+    /// The flow of the stream whose service was called last: hyper calls the service and hands the stream to its
+    /// executor in one go, on one thread.
+    static NEWEST: Cell<Option<Arc<Flow>>> = const { Cell::new(None) };
+}
 
 /// How a response's body flows on a stream of HTTP/2.
 ///
@@ -25,6 +29,11 @@ use super::{
 pub(super) struct Flow(Mutex<Option<Instant>>);
 
 impl Flow {
+    /// The stream that hyper hands to its executor next has this one; without one it is none of HTTP/2.
+    pub(super) fn announce(flow: Option<Arc<Self>>) {
+        NEWEST.set(flow);
+    }
+
     /// hyper asks for more.
     pub(super) fn asked(&self) {
         *self.0.lock() = None;
