@@ -1,6 +1,6 @@
 //! Where cargo puts the examples that it builds along with the tests.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf, time::SystemTime};
 
 /// The executable of an example, as it was built with this test.
 pub(crate) fn example(name: &str) -> PathBuf {
@@ -8,13 +8,19 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().unwrap().parent().unwrap().join("examples");
     let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    let source = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
-    let modified = |path: &str| std::fs::metadata(path).and_then(|data| data.modified());
-    let built = modified(&path.to_string_lossy());
-    let is_current = built.is_ok_and(|built| modified(&source).is_ok_and(|edited| edited <= built));
+    // Beside it, what it was made of: `TARGET: SOURCE SOURCE...`, the library's among them.
+    let made_of = fs::read_to_string(folder.join(format!("{name}.d"))).unwrap_or_default();
+    let (_, sources) = made_of.split_once(": ").unwrap_or_default();
+    let sources = sources.replace("\\ ", "\0");
+    let mut sources = sources.split_whitespace().map(|source| source.replace('\0', " "));
+    let edited = |path: PathBuf| fs::metadata(path).and_then(|data| data.modified());
+    let is_current = |built: SystemTime| {
+        let is_older = |source: String| edited(source.into()).is_ok_and(|edited| edited <= built);
+        !made_of.is_empty() && sources.all(is_older)
+    };
     assert!(
-        is_current,
-        "{} is not there, or older than its source: cargo build --features full --examples",
+        edited(path.clone()).is_ok_and(is_current),
+        "{} is not there, or older than its sources: cargo build --features full --examples",
         path.display()
     );
     path

@@ -1,4 +1,4 @@
-//! Programs that the machine has installed: found, started, waited for, and ended with all that they started.
+//! Programs: found, started, listened to, waited for, and ended with all that they started.
 
 use std::{
     collections::BTreeSet,
@@ -7,8 +7,8 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::Mutex,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A command of an installed program. A test that needs it fails where it is not, and says how to come by it.
 pub(crate) fn installed(program: &str, package: &str) -> Command {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    // Servers are where only an administrator's shell looks.
+    let folders = std::env::split_paths(&folders).chain([PathBuf::from("/usr/sbin")]);
+    let mut paths = folders.map(|folder| folder.join(program));
     let found: Option<PathBuf> = paths.find(|path| path.is_file());
     Command::new(found.unwrap_or_else(|| panic!("there is no {program} here: apt-get install {package}")))
 }
@@ -83,14 +85,19 @@ pub(crate) struct Program {
     /// Waits for the end of its stdin, whose other end only this test holds, and then kills the program's group.
     guard: Child,
     /// What the program writes to stdout and stderr.
-    words: [Option<thread::JoinHandle<Vec<u8>>>; 2],
+    words: [Words; 2],
 }
 
 impl Program {
     /// Starts a program, in a process group of its own.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts a program that is to read this.
+    pub(crate) fn start_with(command: &mut Command, stdin: Stdio) -> Self {
         command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
@@ -104,7 +111,10 @@ impl Program {
             .process_group(0)
             .spawn()
             .unwrap();
-        let words = [read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap())];
+        let words = [
+            Words::of(child.stdout.take().unwrap()),
+            Words::of(child.stderr.take().unwrap()),
+        ];
         let name = command.get_program().to_string_lossy().into_owned();
         Self {
             name,
@@ -133,6 +143,38 @@ impl Program {
         panic!("the server has ended, and said why above");
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it reads from, if it was started with a pipe.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.words[0].so_far()
+    }
+
+    /// What it has complained of so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.words[1].so_far()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.process().to_string();
+        let mut command = Command::new("sh");
+        let sent = command.args(["-c", "kill -s $0 $1", signal, &process]).status();
+        assert!(
+            sent.unwrap().success(),
+            "{} is not there to be told {signal}",
+            self.name
+        );
+    }
+
     /// Whether it has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
@@ -143,7 +185,7 @@ impl Program {
         let status = until(&format!("{} ends", self.name), || self.child.try_wait().unwrap());
         // What it started may still hold the other ends of the pipes.
         self.kill();
-        let [stdout, stderr] = [0, 1].map(|at| self.words[at].take().unwrap().join().unwrap());
+        let [stdout, stderr] = self.words.each_mut().map(Words::all);
         Output { status, stdout, stderr }
     }
 
@@ -170,10 +212,36 @@ impl Drop for Program {
     }
 }
 
-fn read(mut pipe: impl Read + Send + 'static) -> Option<thread::JoinHandle<Vec<u8>>> {
-    Some(thread::spawn(move || {
-        let mut words = Vec::new();
-        pipe.read_to_end(&mut words).unwrap();
-        words
-    }))
+/// What a program writes, read as it comes.
+struct Words {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl Words {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut part = vec![0; 64 * 1024];
+            loop {
+                match pipe.read(&mut part).unwrap() {
+                    0 => return,
+                    count => kept.lock().unwrap().extend_from_slice(&part[..count]),
+                }
+            }
+        });
+        let reader = Some(reader);
+        Self { bytes, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// All of it, once nobody can write any more.
+    fn all(&mut self) -> Vec<u8> {
+        self.reader.take().into_iter().for_each(|reader| reader.join().unwrap());
+        std::mem::take(&mut self.bytes.lock().unwrap())
+    }
 }

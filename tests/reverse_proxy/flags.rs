@@ -1,0 +1,91 @@
+//! What the proxy says to those who start it.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process::Output,
+};
+
+use crate::{
+    program::Program,
+    proxy::{Proxy, command},
+};
+
+/// How it ends: the exit code, stdout and stderr.
+fn run(flags: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = Program::start(&mut command(flags)).output();
+    let [stdout, stderr] = [stdout, stderr].map(|words| String::from_utf8(words).unwrap());
+    (status.code(), stdout, stderr)
+}
+
+#[test]
+fn what_it_does_not_understand_it_names() {
+    let backend = ["--backend", "http://127.0.0.1:1"];
+    for (flags, told) in [
+        (&[][..], &["missing --backend", "http://HOST[:PORT]"][..]),
+        (&["--backend"], &["invalid --backend ''"]),
+        (&["--backend", "127.0.0.1:1"], &["invalid --backend '127.0.0.1:1'"]),
+        (&["--backend", "https://127.0.0.1:1"], &["'https://127.0.0.1:1'", "TLS"]),
+        (
+            &["--backend", "http://127.0.0.1:1,weight=x"],
+            &["invalid --backend 'http://127.0.0.1:1,weight=x'"],
+        ),
+        (
+            &["--backend", "http://127.0.0.1:1", "--backend", "http://127.0.0.1:1"],
+            &["another one has this id", ",id="],
+        ),
+        (&["--strategy", "best"], &["invalid --strategy 'best'", "round_robin"]),
+        (
+            &["--listen", "localhost:80"],
+            &["invalid --listen 'localhost:80'", "IP:PORT"],
+        ),
+        (&["--trust", "everyone"], &["invalid --trust 'everyone'", "10.0.0.0/8"]),
+        (&["--grace", "25"], &["invalid --grace '25'", "s, m or h"]),
+        (&["--grace", "-1s"], &["invalid --grace '-1s'"]),
+        (&["--grace", "4294967296s"], &["invalid --grace '4294967296s'"]),
+        (&["--what"], &["unknown flag '--what'", "--help"]),
+    ] {
+        // Whatever is wrong, the rest is right.
+        let with_backend = [&backend[..], flags].concat();
+        let is_of_backends = flags.first().is_none_or(|flag| *flag == "--backend");
+        let flags = if is_of_backends { flags } else { &with_backend };
+        let (code, stdout, stderr) = run(flags);
+        assert_eq!((code, &*stdout), (Some(2), ""), "{flags:?}: {stderr}");
+        assert!(told.iter().all(|told| stderr.contains(told)), "{flags:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{flags:?}: {stderr}");
+    }
+}
+
+#[test]
+fn help_is_no_mistake() {
+    for flag in ["--help", "-h"] {
+        let (code, stdout, stderr) = run(&["--backend", "http://127.0.0.1:1", flag]);
+        assert_eq!((code, &*stderr), (Some(0), ""));
+        for flag in ["--backend", "--listen", "--strategy", "--grace", "--trust"] {
+            assert!(stdout.contains(flag), "{flag} is not in {stdout}");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let flags = ["--backend", "http://127.0.0.1:1", "--listen", &address];
+    let (code, stdout, stderr) = run(&flags);
+    assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains(&address) && stderr.contains("in use"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+
+    // So it is by another of its kind, and free again once that has ended.
+    let first = Proxy::start(&["http://127.0.0.1:1".to_owned()], &[]);
+    let address = first.address.to_string();
+    let flags = ["--backend", "http://127.0.0.1:1", "--listen", &address];
+    assert_eq!(run(&flags).0, Some(1));
+    drop(first);
+    let mut again = Program::start(&mut command(&flags));
+    let is_up = crate::program::until("it listens, or ends", || {
+        let is_up = again.stdout() == format!("listening on http://{address}\n");
+        (is_up || !again.is_running()).then_some(is_up)
+    });
+    assert!(is_up, "{}", again.stderr());
+}
