@@ -13,15 +13,26 @@ use crate::{
     program::{Program, free_port, installed, printed},
 };
 
+/// A command that does what the arguments say.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = installed("curl", "curl");
+    // So that what a test means is in the test alone, not in a file in somebody's home.
+    command.args(["--disable", "--silent", "--show-error", "--max-time", "20"]);
+    command.args(arguments);
+    command
+}
+
+/// What curl writes, be it text or not.
+pub(crate) fn curled(arguments: &[&str]) -> Vec<u8> {
+    let output = Program::start(&mut command(arguments)).output();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", output.status);
+    output.stdout
+}
+
 /// What curl prints: the answer's body, unless the arguments say otherwise.
 pub(crate) fn curl(arguments: &[&str]) -> String {
-    // So that what a test means is in the test alone, not in a file in somebody's home.
-    let mut command = installed("curl", "curl");
-    printed(
-        command
-            .args(["--disable", "--silent", "--show-error", "--max-time", "20"])
-            .args(arguments),
-    )
+    printed(&mut command(arguments))
 }
 
 /// The status of an answer.

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Read,
+    io::{self, Read},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -91,16 +91,20 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a program, in a process group of its own.
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self::start_with(command, Stdio::null())
+        let mut program = Self::spawn(command.stdin(Stdio::null()));
+        program.words[0] = Words::of(program.child.stdout.take().unwrap());
+        program
     }
 
-    /// Starts a program that is to read this.
-    pub(crate) fn start_with(command: &mut Command, stdin: Stdio) -> Self {
-        command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+    /// Starts a program that reads from the test, and whose stdout the test reads itself.
+    pub(crate) fn start_piped(command: &mut Command) -> (Self, ChildStdin, ChildStdout) {
+        let mut program = Self::spawn(command.stdin(Stdio::piped()));
+        let (stdin, stdout) = (program.child.stdin.take(), program.child.stdout.take());
+        (program, stdin.unwrap(), stdout.unwrap())
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         let guard = Command::new("sh")
             .args(["-c", "read -r _; kill -s KILL -- -$0", &child.id().to_string()])
@@ -111,10 +115,7 @@ impl Program {
             .process_group(0)
             .spawn()
             .unwrap();
-        let words = [
-            Words::of(child.stdout.take().unwrap()),
-            Words::of(child.stderr.take().unwrap()),
-        ];
+        let words = [Words::of(io::empty()), Words::of(child.stderr.take().unwrap())];
         let name = command.get_program().to_string_lossy().into_owned();
         Self {
             name,
@@ -146,11 +147,6 @@ impl Program {
     /// The number of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Where it reads from, if it was started with a pipe.
-    pub(crate) fn stdin(&mut self) -> ChildStdin {
-        self.child.stdin.take().unwrap()
     }
 
     /// What it has printed so far.

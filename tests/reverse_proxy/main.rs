@@ -8,6 +8,7 @@ mod example;
 mod failing;
 mod flags;
 mod grpc;
+mod multiplexed;
 #[allow(dead_code, reason = "others use the rest of it")]
 #[path = "../installed/program.rs"]
 mod program;
