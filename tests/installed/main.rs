@@ -6,6 +6,7 @@
 mod backend;
 mod curl;
 mod example;
+#[cfg(target_os = "linux")]
 mod gigabytes;
 mod nginx;
 mod pattern;
