@@ -58,6 +58,8 @@ struct State {
     polled: bool,
     /// When a part of it went through.
     moved: Option<Instant>,
+    /// Whether the client is waited for: it was asked for more, and has not sent it.
+    awaits_client: bool,
     /// Whoever polls the body, when it has to wait for the watcher.
     body: Option<Waker>,
     watch: Option<Waker>,
@@ -98,6 +100,7 @@ impl<D: Body> UpstreamBody<D> {
             watcher: Watcher::AwaitsHead,
             polled: false,
             moved: None,
+            awaits_client: false,
             body: None,
             watch: None,
         })));
@@ -155,10 +158,13 @@ impl<D: Body<Error: Into<BoxError>>> Body for UpstreamBody<D> {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => watched.break_off(Broken::Invalid, cx, Some(error.into())),
-            Poll::Pending => match watched.gap.poll_over(cx, || None) {
-                Poll::Ready(()) => watched.break_off(Broken::Stalled, cx, None),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => {
+                watched.shared.0.lock().awaits_client = true;
+                match watched.gap.poll_over(cx, || None) {
+                    Poll::Ready(()) => watched.break_off(Broken::Stalled, cx, None),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
         }
     }
 
@@ -197,6 +203,7 @@ impl Watched {
         self.gap.moved();
         let mut state = self.shared.0.lock();
         state.moved = Some(Instant::now());
+        state.awaits_client = false;
         if ended {
             state.stage = Stage::Ended;
         }
@@ -302,6 +309,15 @@ impl Progress {
     /// When a part of it last went through.
     pub(super) fn moved(&self) -> Option<Instant> {
         self.0.0.lock().moved
+    }
+
+    /// Since when an answer can be waited for: now, as long as it is the client that is waited for.
+    pub(super) fn let_go(&self) -> Option<Instant> {
+        let state = self.0.0.lock();
+        match state.stage {
+            Stage::Flowing | Stage::Broken(_) if state.awaits_client => Some(Instant::now()),
+            _ => state.moved,
+        }
     }
 
     /// Whether the backend got nothing of it, and nobody will say so.

@@ -215,7 +215,7 @@ impl Future for UpstreamFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let moved = || this.progress.as_ref().and_then(Progress::moved);
+        let let_go = || this.progress.as_ref().and_then(Progress::let_go);
         match Pin::new(&mut this.response).poll(cx) {
             Poll::Ready(Ok(response)) => {
                 let (head, body) = response.into_parts();
@@ -232,7 +232,7 @@ impl Future for UpstreamFuture {
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-            Poll::Pending => match this.gap.poll_over(cx, moved) {
+            Poll::Pending => match this.gap.poll_over(cx, let_go) {
                 Poll::Ready(()) => Poll::Ready(Err(UpstreamError::new(UpstreamErrorKind::HeadTimeout, None))),
                 Poll::Pending => Poll::Pending,
             },

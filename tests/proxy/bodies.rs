@@ -185,6 +185,54 @@ async fn an_upload_that_stalls_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_upload_that_stalls_is_no_failure_of_the_backend_that_waits_for_it() {
+    // As long as each other, as they are unless said otherwise, and the head's far shorter.
+    for (gap, head) in [(300, 300), (900, 200)] {
+        let backend = Backend::start().await;
+        let proxy = ProxyLayer::new().upload_gap(Duration::from_millis(gap));
+        let upstream = Upstream::builder().head_timeout(Duration::from_millis(head));
+        let stage = Stage::with(backend.address, proxy, upstream).await;
+        for sent in ["", "half"].repeat(10) {
+            let mut client = stage.connect().await;
+            client
+                .send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{sent}"))
+                .await;
+            let answer = client.message().await.unwrap();
+            assert_eq!((answer.status(), gap, head, sent), (408, gap, head, sent));
+        }
+        stage.settles("20 cancelled").await;
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_takes_no_content_is_late() {
+    let backend = Backend::start().await;
+    let upstream = Upstream::builder().head_timeout(Duration::from_millis(300));
+    let stage = Stage::with(backend.address, ProxyLayer::new(), upstream).await;
+    let mut client = stage.connect().await;
+    let length = 64 * 1024 * 1024;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
+    // It is never read, so that not all of it can be sent.
+    let (reads, mut writes) = client.stream.into_split();
+    let uploads = tokio::spawn(async move {
+        let part = [0; 64 * 1024];
+        while tokio::io::AsyncWriteExt::write_all(&mut writes, &part).await.is_ok() {}
+    });
+    let mut status = [0; 12];
+    soon(tokio::io::AsyncReadExt::read_exact(&mut { reads }, &mut status))
+        .await
+        .unwrap();
+    assert_eq!(&status, b"HTTP/1.1 504");
+    uploads.abort();
+    stage.settles("1 failed").await;
+    drop(backend);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_is_nobodys_failure() {
     let backend = Backend::start().await;
     let stage = Stage::before(backend.address).await;
