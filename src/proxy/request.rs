@@ -50,10 +50,12 @@ pub(super) fn prepare<D: Body>(
     let (to_head, version) = (head.method == Method::HEAD, head.version);
 
     // As the client sent it: whom it is for, how it is framed, what it wants of this hop.
-    check_method(&mut head)?;
+    check_method(&head)?;
     let host = target::host(&head)?;
     let framing = Framing::of(&head, &body.size_hint())?;
     let expects = expects(&mut head, body.is_end_stream())?;
+    // Behind the checks: what is answered here has to have one reading as well.
+    count_hop(&mut head)?;
     let protocols = upgrade::asked(&head, body.is_end_stream());
     let takes_trailers = hop::has_member(&head.headers, &TE, "trailers");
 
@@ -104,12 +106,17 @@ pub(super) fn prepare<D: Body>(
     Ok((request, exchange))
 }
 
-/// Refuses what is not passed on at all, and counts this hop (RFC 9110 §7.6.2).
-fn check_method(head: &mut request::Parts) -> Result<(), Refusal> {
+/// Refuses what is not passed on at all.
+fn check_method(head: &request::Parts) -> Result<(), Refusal> {
     // The one would make an open relay of the proxy, the other would show what is added on the way (RFC 9110 §9.3.8).
-    if matches!(head.method, Method::CONNECT | Method::TRACE) {
-        return Err(Refusal::METHOD);
+    match head.method {
+        Method::CONNECT | Method::TRACE => Err(Refusal::METHOD),
+        _ => Ok(()),
     }
+}
+
+/// Counts this hop (RFC 9110 §7.6.2).
+fn count_hop(head: &mut request::Parts) -> Result<(), Refusal> {
     let left = head
         .headers
         .get(MAX_FORWARDS)

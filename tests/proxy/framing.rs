@@ -110,6 +110,16 @@ async fn a_message_with_two_readings_is_refused_and_its_connection_closed() {
         (b"GET /p q HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), 400),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n".to_vec(), 405),
         (b"TRACE /p HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), 405),
+        // Answered here, were it not for that.
+        (
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\nHost: b\r\nMax-Forwards: 0\r\n\r\n".to_vec(),
+            400,
+        ),
+        (
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+                .to_vec(),
+            501,
+        ),
         (post("Expect: 200-ok\r\nContent-Length: 5", "hello"), 417),
         (post(&format!("X: {}", "x".repeat(2_000_000)), ""), 431),
         (post("X: y\r\n".repeat(101).trim_end(), ""), 431),
