@@ -192,13 +192,17 @@ async fn an_upload_that_stalls_is_no_failure_of_the_backend_that_waits_for_it() 
         let proxy = ProxyLayer::new().upload_gap(Duration::from_millis(gap));
         let upstream = Upstream::builder().head_timeout(Duration::from_millis(head));
         let stage = Stage::with(backend.address, proxy, upstream).await;
+        let mut clients = Vec::new();
         for sent in ["", "half"].repeat(10) {
             let mut client = stage.connect().await;
             client
                 .send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{sent}"))
                 .await;
+            clients.push(client);
+        }
+        for mut client in clients {
             let answer = client.message().await.unwrap();
-            assert_eq!((answer.status(), gap, head, sent), (408, gap, head, sent));
+            assert_eq!((answer.status(), gap, head), (408, gap, head));
         }
         stage.settles("20 cancelled").await;
     }
