@@ -64,8 +64,8 @@ impl Client<'_> {
     }
 }
 
-/// Removes the whole family.
-fn forget(headers: &mut HeaderMap) {
+/// Removes the whole family. From trailers always: nobody says there who sent the head, and some servers join them to it.
+pub(super) fn forget(headers: &mut HeaderMap) {
     let family: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_family(name.as_str()))

@@ -12,11 +12,15 @@ use http::{
 ///
 /// Credentials for a proxy are for this one, which asks for none, and a backend's demand for some is not the client's
 /// business (RFC 9110 §11.7): both end here. `Proxy` is no header at all, but CGI would make `HTTP_PROXY` of it, which
-/// many libraries believe (CVE-2016-5385).
+/// many libraries believe (CVE-2016-5385). CGI and WSGI would also take an underscore for a hyphen, and so two other names
+/// for a message's framing.
 fn is_of_one_hop(name: &HeaderName) -> bool {
     match *name {
         CONNECTION | TE | TRANSFER_ENCODING | UPGRADE | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => true,
-        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy"),
+        _ => matches!(
+            name.as_str(),
+            "keep-alive" | "proxy-connection" | "proxy" | "content_length" | "transfer_encoding"
+        ),
     }
 }
 

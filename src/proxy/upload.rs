@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use super::{gap::Gap, hop};
+use super::{forwarded, gap::Gap, hop};
 use crate::BoxError;
 
 pin_project! {
@@ -149,6 +149,7 @@ impl<D: Body<Error: Into<BoxError>>> Body for UpstreamBody<D> {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     hop::strip_trailers(trailers);
+                    forwarded::forget(trailers);
                 }
                 watched.moved(this.body.is_end_stream());
                 Poll::Ready(Some(Ok(frame)))

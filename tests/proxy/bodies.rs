@@ -135,6 +135,24 @@ fn body_with_trailers(text: &'static str) -> AnyBody {
 }
 
 #[tokio::test]
+async fn trailers_do_not_say_who_the_client_is() {
+    let recorder = Recorder::start().await;
+    let stage = Stage::before(recorder.address).await;
+    let names = "X-Sum, X-Forwarded-For, X-Real-IP, Forwarded, X_Forwarded_Proto";
+    let trailers = names.replace(", ", ": 192.0.2.1\r\n");
+    let mut client = stage.connect().await;
+    let answer = client
+        .ask(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTrailer: {names}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             0\r\n{trailers}: 192.0.2.1\r\n\r\n"
+        ))
+        .await;
+    assert_eq!(answer.status(), 200);
+    let sum = [("x-sum".to_owned(), "192.0.2.1".to_owned())];
+    assert_eq!(recorder.take()[0].trailers, sum);
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways_in_http2() {
     let backend = speaker::h2c(|request: Request<Incoming>| async {
         let te = request.headers()["te"].clone();

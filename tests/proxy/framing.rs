@@ -198,6 +198,21 @@ async fn what_is_let_through_is_framed_once() {
 }
 
 #[tokio::test]
+async fn what_a_gateway_could_take_for_framing_does_not_pass() {
+    let recorder = Recorder::start().await;
+    let stage = Stage::before(recorder.address).await;
+    let headers = "Content-Length: 5\r\nContent_Length: 3\r\nTransfer_Encoding: chunked\r\nX_Kept: 1";
+    let (status, saw) = {
+        let mut client = stage.connect().await;
+        let status = client.ask(post(headers, "hello")).await.status();
+        (status, recorder.take().remove(0))
+    };
+    assert_eq!((status, seen(&saw).as_str()), (200, "length 5 'hello'"));
+    let told = ["content_length", "transfer_encoding", "x_kept"].map(|name| saw.get(name));
+    assert_eq!(told, [None, None, Some("1")]);
+}
+
+#[tokio::test]
 async fn a_length_beside_a_coding_ends_the_connection() {
     let recorder = Recorder::start().await;
     let stage = Stage::before(recorder.address).await;
