@@ -107,6 +107,10 @@ where
         let upgrade = exchange.upgrade.take().ok_or(Refusal::INVALID)?;
         return switch(response, upgrade, &exchange);
     }
+    // The backend may read on, and the client may take a good answer for being asked.
+    if let Some(upload) = exchange.upload.as_ref().filter(|_| response.status().is_success()) {
+        upload.progress().ask();
+    }
     let is_wanted = exchange.upload.as_ref().is_none_or(|upload| upload.answered());
     let (mut head, body) = response.into_parts();
     let demanded = upgrade::demanded(&head).filter(|_| exchange.version == Version::HTTP_11);
@@ -121,6 +125,10 @@ where
     }
     // The server lowers it to what the client understands.
     head.version = Version::HTTP_11;
+    if exchange.to_head {
+        // There is none, whatever the backend sends: hyper would pass it on in HTTP/2.
+        return Ok(Response::from_parts(head, ProxyBody::own(Bytes::new())));
+    }
     let upload = exchange.upload.filter(|upload| !upload.is_ended());
     Ok(Response::from_parts(head, ProxyBody::passed(body, upload)))
 }

@@ -106,7 +106,7 @@ impl UpstreamBuilder {
     }
 
     /// How long nothing of a response's body may come, while nothing of the request's goes; 60 s unless said
-    /// otherwise. What streams events with longer pauses needs more.
+    /// otherwise. A client whose upload stalls meanwhile can't be told from a backend that does. What streams events with longer pauses needs more.
     pub fn body_gap(mut self, gap: Duration) -> Self {
         self.body_gap = gap;
         self
@@ -133,7 +133,11 @@ impl UpstreamBuilder {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(self.idle_timeout);
         let http1 = builder.build(connector.clone());
-        let http2 = builder.timer(TokioTimer::new()).http2_only(true).build(connector);
+        // All requests to a backend share a connection: what some clients leave unread must not be all that may come.
+        let http2 = (builder.timer(TokioTimer::new()).http2_only(true))
+            .http2_initial_stream_window_size(256 * 1024)
+            .http2_initial_connection_window_size((1 << 31) - 1)
+            .build(connector);
         Upstream {
             http1,
             http2,
