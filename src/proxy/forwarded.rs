@@ -11,6 +11,8 @@ use http::{
     header::{Entry, FORWARDED},
 };
 
+use super::target;
+
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -34,11 +36,11 @@ impl Client<'_> {
         if let Some(peer) = self.peer {
             append(headers, FOR, is_address_list, &peer.to_string());
         }
-        retain_one(headers, &PROTO, |text| matches!(text, b"http" | b"https"));
+        retain_one(headers, &PROTO, is_scheme_list);
         // Every connection that comes here is plain; whoever ended a client's TLS before is trusted to have said so.
         let proto = headers.entry(PROTO);
         proto.or_insert(HeaderValue::from_static("http"));
-        retain_one(headers, &HOST, |text| !text.is_empty() && !text.contains(&b','));
+        retain_one(headers, &HOST, |text| target::is_host(text) && !text.contains(&b','));
         if let (Some(host), Entry::Vacant(entry)) = (self.host, headers.entry(HOST)) {
             entry.insert(host.clone());
         }
@@ -121,6 +123,14 @@ fn is_address_list(line: &[u8]) -> bool {
     line.split(|byte| *byte == b',').all(|member| {
         let member = member.trim_ascii();
         !member.is_empty() && member.iter().all(is_part)
+    })
+}
+
+/// `http` or `https`, or several: some proxies append theirs as they do addresses.
+fn is_scheme_list(line: &[u8]) -> bool {
+    line.split(|byte| *byte == b',').all(|member| {
+        let member = member.trim_ascii();
+        member.eq_ignore_ascii_case(b"http") || member.eq_ignore_ascii_case(b"https")
     })
 }
 
@@ -239,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_is_one_however_it_is_written() {
+        for came in ["https", "HTTPS", "https, http"] {
+            let introduced = introduced(Some(V4), true, "a", &[("x-forwarded-proto", came)]);
+            assert!(introduced.ends_with(&format!("x-proto: {came}")), "{introduced}");
+        }
+    }
+
+    #[test]
     fn what_is_malformed_is_replaced_even_if_it_is_trusted() {
         let fresh = "forwarded: for=192.0.2.7;host=a;proto=http\nx-for: 192.0.2.7\nx-host: a\nx-proto: http";
         for came in [
@@ -248,7 +266,10 @@ mod tests {
             &[("x-forwarded-proto", "gopher")],
             &[("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")],
             &[("x-forwarded-host", "a.example, b.example")],
+            &[("x-forwarded-proto", "https,")],
             &[("x-forwarded-host", "")],
+            &[("x-forwarded-host", "a b")],
+            &[("x-forwarded-host", "a\"b;c")],
             &[("forwarded", "")],
             &[("forwarded", "for")],
             &[("forwarded", "for=")],

@@ -44,7 +44,7 @@ pub(super) fn host(head: &request::Parts) -> Result<Option<HeaderValue>, Refusal
 }
 
 /// A host and, perhaps, a port (RFC 3986 §3.2.2 and §3.2.3), without a user.
-fn is_host(text: &[u8]) -> bool {
+pub(super) fn is_host(text: &[u8]) -> bool {
     let (is_name, port) = match text.strip_prefix(b"[") {
         Some(rest) => {
             let Some(end) = rest.iter().position(|byte| *byte == b']') else {
