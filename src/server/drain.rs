@@ -18,7 +18,8 @@ use tokio::{sync::Notify, time::Instant};
 pub struct Drained {
     /// Connections that ended by themselves within the grace.
     pub finished: usize,
-    /// Connections that were still open when the grace was over, those upgraded included.
+    /// Connections that were still open when the grace was over, those upgraded included, and those whose last response
+    /// is written but whose client has not closed yet.
     pub cut: usize,
 }
 

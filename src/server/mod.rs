@@ -49,6 +49,25 @@
 //! TCP stream in TLS, or pipes in a test. h2 by ALPN needs no more than that: the version is known by the client's first
 //! bytes.
 //!
+//! # The way of a connection
+//! ```text
+//! serve.rs: accepts ─► attend.rs: one task a connection, its one timer, its end
+//!                        │  drain.rs: all connections, whom to wake at a shutdown
+//!                        │  line.rs: what the parts of one connection tell each other, and what is late
+//!                        ▼
+//!                      protocol.rs: hyper's HTTP/1.1 or HTTP/2, by the first bytes
+//!                        │  wire.rs: the stream beneath hyper; interim.rs: written between its messages
+//!                        ▼
+//!                      exchange.rs: a request ─► the service ─► reply.rs: its body
+//!                           in_flight.rs: counts meanwhile;  stream.rs: HTTP/2's streams, each a task
+//! ```
+//!
+//! # What this leans on in hyper
+//! Three habits of hyper 1.12 that it does not promise, to be looked at with each upgrade:
+//! - it asks its timer for a sleep when it begins to wait for an HTTP/1 head (`protocol.rs`);
+//! - it calls the service of an HTTP/2 request and hands that stream to its executor in one go (`stream.rs`);
+//! - it flushes its stream only when it has written all that it has (`interim.rs`, `wire.rs`).
+//!
 //! # What hyper's server has no way to do
 //! - Interim responses on HTTP/2: [`Connection::inform`] says no there. On HTTP/1.1 they are written beneath hyper.
 //! - The end of a body that comes after its response was complete: hyper 1.12 lets the service see it with the next

@@ -46,7 +46,8 @@ impl Server {
     /// How long a request's head may take to come in full; 30 s unless said otherwise. A client that is late loses its
     /// connection, without an answer.
     ///
-    /// A connection's first head counts from when it was accepted, a later one of HTTP/1 from its first byte. Once
+    /// A connection's first head counts from when it was accepted, a later one of HTTP/1 from its first byte; if that came
+    /// together with the request before, the [`idle_timeout`](Self::idle_timeout) is what counts. Once
     /// HTTP/2 has begun, with its preface, all that a client without requests says or does not say is idling, see
     /// [`idle_timeout`](Self::idle_timeout).
     pub fn header_timeout(mut self, time: Duration) -> Self {
