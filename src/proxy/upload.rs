@@ -98,7 +98,8 @@ impl<D: Body> UpstreamBody<D> {
         let shared = Arc::new(Shared(Mutex::new(State {
             stage: if held.is_some() { Stage::Held } else { Stage::Flowing },
             watcher: Watcher::AwaitsHead,
-            polled: false,
+            // What is known to be empty need not be asked for to be sent.
+            polled: body.size_hint().exact() == Some(0),
             moved: None,
             awaits_client: false,
             body: None,

@@ -182,6 +182,20 @@ async fn trailers_pass_both_ways_in_http2() {
 }
 
 #[tokio::test]
+async fn no_content_that_says_so_late_is_no_content() {
+    let recorder = Recorder::start().await;
+    let stage = Stage::before(recorder.address).await;
+    let request = Request::post(format!("http://{}/", stage.address)).header("content-length", "0");
+    // As curl sends it: the stream ends after the head.
+    let nothing = StreamBody::new(tokio_stream::empty::<Result<Frame<Bytes>, BoxError>>());
+    let request = request.body(nothing.boxed_unsync()).unwrap();
+    let answer = soon(client_h2::<AnyBody>().request(request)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(recorder.take()[0].get("content-length"), Some("0"));
+    assert_eq!(stage.state(), "1 succeeded");
+}
+
+#[tokio::test]
 async fn an_upload_that_stalls_is_given_up() {
     let backend = Backend::start().await;
     let proxy = ProxyLayer::new().upload_gap(Duration::from_millis(300));
