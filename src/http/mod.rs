@@ -35,6 +35,9 @@ impl<B: Backend + AsRef<Origin>, S: Selector<B>> BalanceLayer<B, S, Http, ToOrig
     /// A layer over an HTTP client: each request is given the scheme and authority of the backend chosen for it, and
     /// counts as in flight until its response's body has ended.
     ///
+    /// hyper-util's `HttpConnector` leaves Nagle's algorithm on: for HTTP/2, whose frames are small, tell it
+    /// `set_nodelay(true)`, or each call may wait some 40 ms for the last one's acknowledgement.
+    ///
     /// ```
     /// use equipoise::{BalanceLayer, Pool, http::HttpEndpoint};
     /// use tower_layer::Layer;

@@ -40,7 +40,8 @@ use crate::BoxError;
 /// A request that was to go over a kept connection which had died is sent again over another, by hyper-util, but only if
 /// nothing of it had been written: its body was not looked at then. One that may have been written fails.
 ///
-/// To an `h2c` backend, `:authority` is its own; the host that the client asked for is in `X-Forwarded-Host` and
+/// All requests to an `h2c` backend share one connection, and so its limit on streams (200 in hyper's servers): what is
+/// beyond waits. To an `h2c` backend, `:authority` is its own; the host that the client asked for is in `X-Forwarded-Host` and
 /// `Forwarded`. Its interim responses (1xx) are not seen, as hyper's client does not hand them on in HTTP/2; so
 /// `Expect: 100-continue` ends here, and the content follows at once.
 pub struct Upstream<D = Incoming> {

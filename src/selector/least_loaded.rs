@@ -16,6 +16,9 @@ use crate::backend::Backend;
 /// A failure weighs like a request that is open, until a second after the member's last one: who fails at once would look
 /// idle, and draw everything.
 ///
+/// It goes by what is in flight: a caller that sends one request after the other leaves nothing to go by, and a slow
+/// member gets as many of those as any.
+///
 /// The default, d = 8, comes closer to looking at all than d = 2, the power of two choices (Mitzenmacher 2001); d = 1 is
 /// [`Random`](super::Random). What is in flight is what this process has sent: with very many processes in
 /// front of the same members, each sees little.
