@@ -29,7 +29,8 @@ pub trait Backend: Send + Sync + 'static {
     }
 
     /// Its own word on whether it takes a request just now; none: always. Asked for when it becomes a member and at each
-    /// publish, seen at each pick. Picks of a pool that has such members look at each member that they consider.
+    /// publish, seen at each pick; it has to be the same each time, as only the first is told whom to wake. Picks of a
+    /// pool that has such members look at each member that they consider.
     fn readiness(&self) -> Option<&Readiness> {
         None
     }

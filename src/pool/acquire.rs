@@ -54,8 +54,8 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         // Made before the gate is entered: a runtime without a timer panics here.
         let sleep = core.clock.sleep_until(deadline);
         let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, choice, (now, deadline)) else {
-            return Poll::Ready(Err(match refusal {
-                Refusal::Silent | Refusal::Unready => refusal.into(),
+            return Poll::Ready(Err(match self.pool.cause(refusal, &self.ask) {
+                cause @ (Refusal::Silent | Refusal::Unready) => cause.into(),
                 _ => Error::overloaded("every member is at its in-flight limit, and the queue is full"),
             }));
         };
@@ -97,11 +97,13 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
     fn give_up(&mut self, ticket: Ticket) -> Result<Lease<Arc<B>>, Error> {
         let core = &self.pool.shared().core;
         let is_next = core.gate.is_next(ticket, core.clock.now());
-        self.pool.pick_in_turn(is_next, &self.ask).map_err(|_| {
-            match self.waiting.as_ref().map(|waiting| waiting.refusal) {
-                Some(refusal @ (Refusal::Silent | Refusal::Unready)) => refusal.into(),
-                _ => Error::overloaded("every member is at its in-flight limit, and none came free in time"),
-            }
+        let refusal = match self.pool.pick_in_turn(is_next, &self.ask) {
+            Ok(lease) => return Ok(lease),
+            Err(refusal) => refusal,
+        };
+        Err(match self.pool.cause(refusal, &self.ask) {
+            cause @ (Refusal::Silent | Refusal::Unready) => cause.into(),
+            _ => Error::overloaded("every member is at its in-flight limit, and none came free in time"),
         })
     }
 

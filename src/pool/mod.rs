@@ -32,7 +32,7 @@ use crate::{
     error::Error,
     event::Events,
     member::Member,
-    selector::{At, Generator, LeastLoaded, Pick, Selector, View},
+    selector::{At, Generator, LeastLoaded, Obstacle, Pick, Selector, View},
     sync::{Ordering, fence},
 };
 
@@ -149,17 +149,26 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     #[cold]
     fn queued(&mut self, ask: &Ask) -> Refusal {
         self.refresh();
-        let view = View::new(
-            &self.snapshot.roster,
-            ask,
-            (&self.shared.core.clock, &self.shared.core.epoch),
-            self.random,
-        );
-        match refusal(&self.snapshot, &view) {
+        let view = self.view(ask);
+        match refusal(self.snapshot.phase, view.obstacle()) {
             Refusal::Full | Refusal::Unready => Refusal::Queued,
             _ if at_home(&self.snapshot, &view).is_some() => Refusal::Queued,
             refusal => refusal,
         }
+    }
+
+    /// What a refusal comes down to: who waits behind others waits for the same as they.
+    fn cause(&mut self, why: Refusal, ask: &Ask) -> Refusal {
+        if why != Refusal::Queued {
+            return why;
+        }
+        self.refresh();
+        refusal(self.snapshot.phase, self.view(ask).obstacle())
+    }
+
+    fn view<'a>(&'a self, ask: &'a Ask) -> View<'a, B> {
+        let core = &self.shared.core;
+        View::new(&self.snapshot.roster, ask, (&core.clock, &core.epoch), self.random)
     }
 
     /// A pick, if it is this one's turn to look for one: without a queue there are no turns.
@@ -304,23 +313,27 @@ fn choose<B: Backend, S: Selector<B>>(
     match chosen {
         Some(at) if pick.is_open(at) => Ok(at),
         // A selector that keeps its contract found none because there is none; one that does not is helped out.
-        _ => match pick.any_open() {
-            Some(at) => Ok(at),
-            None => choose_failing(snapshot, selector, view),
-        },
+        _ => choose_otherwise(snapshot, selector, view),
     }
 }
 
-/// Nobody is ready. If nobody will be soon, a member that fails is chosen: its error says more than ours could.
+/// Whoever is open; and if all fail, one of them is chosen: its error says more than ours could.
 #[cold]
-fn choose_failing<B: Backend, S: Selector<B>>(
+fn choose_otherwise<B: Backend, S: Selector<B>>(
     snapshot: &Snapshot<B, S>,
     selector: &S,
     view: &View<'_, B>,
 ) -> Result<At, Refusal> {
-    match refusal(snapshot, view) {
-        Refusal::Full if view.take_failing() => choose(snapshot, selector, view),
-        refusal => Err(refusal),
+    if let Some(at) = Pick::new(view, &snapshot.lives).any_open() {
+        return Ok(at);
+    }
+    match (snapshot.phase, view.obstacle()) {
+        (Phase::Serving, Obstacle::Failing) => {
+            view.take_failing();
+            choose(snapshot, selector, view)
+        }
+        (Phase::Serving, Obstacle::Gone(at)) => Ok(at),
+        (phase, obstacle) => Err(refusal(phase, obstacle)),
     }
 }
 
@@ -331,14 +344,13 @@ fn at_home<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_
     (snapshot.phase != Phase::Closed && view.admits(at)).then_some(at)
 }
 
-#[cold]
-fn refusal<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Refusal {
-    match snapshot.phase {
-        Phase::Closed => Refusal::Closed,
-        Phase::Silent => Refusal::Silent,
-        Phase::Serving if view.all_tried() => Refusal::Nobody,
-        Phase::Serving if view.is_worth_waiting() => Refusal::Unready,
-        Phase::Serving => Refusal::Full,
+fn refusal(phase: Phase, obstacle: Obstacle) -> Refusal {
+    match (phase, obstacle) {
+        (Phase::Closed, _) => Refusal::Closed,
+        (Phase::Silent, _) => Refusal::Silent,
+        (Phase::Serving, Obstacle::Nobody) => Refusal::Nobody,
+        (Phase::Serving, Obstacle::Unready) => Refusal::Unready,
+        (Phase::Serving, _) => Refusal::Full,
     }
 }
 

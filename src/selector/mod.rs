@@ -76,7 +76,7 @@ pub use generator::Generator;
 pub use least_loaded::{Choices, LeastLoaded, LeastLoadedTable};
 pub use members::Members;
 pub use pick::Pick;
-pub(crate) use pick::View;
+pub(crate) use pick::{Obstacle, View};
 pub use random::{Random, RandomTable};
 pub use roster::At;
 pub(crate) use roster::{Roster, Row};

@@ -58,10 +58,26 @@ impl<'a, B> View<'a, B> {
         self.ask
     }
 
-    /// Whether no member is left that was not tried: true of an empty roster.
-    pub(crate) fn all_tried(&self) -> bool {
-        let mut members = (0..self.roster.open()).map(|index| self.roster.member(At(index)));
-        members.all(|member| self.ask.tried().contains(&member))
+    /// What a request that found no member open is up against. Each member is looked at once, so that one whose
+    /// condition changes meanwhile is not taken for neither of two.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn obstacle(&self) -> Obstacle {
+        let mut obstacle = Obstacle::Nobody;
+        for at in (0..self.roster.open()).map(At) {
+            if self.ask.tried().contains(&self.roster.member(at)) {
+                continue;
+            }
+            obstacle = obstacle.max(match (self.roster.condition(at), self.has_place(at)) {
+                (Condition::Ready, true) => Obstacle::Gone(at),
+                (Condition::Waiting, true) => Obstacle::Unready,
+                (Condition::Failing, true) => Obstacle::Failing,
+                (Condition::Failing, false) => Obstacle::FailingFull,
+                // One that is not ready because of what is in flight is worth waiting for as well.
+                (_, false) => Obstacle::Full,
+            });
+        }
+        obstacle
     }
 
     /// Below its limit, not tried, and ready. Unlike [`Pick::is_open`] this holds for members without weight too.
@@ -83,16 +99,27 @@ impl<'a, B> View<'a, B> {
         }
     }
 
-    /// Whether a member that has a place for this request will be ready soon.
-    pub(crate) fn is_worth_waiting(&self) -> bool {
-        let waits = |at| self.roster.condition(at) == Condition::Waiting && self.has_place(at);
-        self.roster.has_readiness() && (0..self.roster.open()).map(At).any(waits)
+    /// From now on members that say they fail are open.
+    pub(crate) fn take_failing(&self) {
+        self.takes_failing.set(true);
     }
+}
 
-    /// From now on members that say they fail are open, if there are any. Whether that makes a difference.
-    pub(crate) fn take_failing(&self) -> bool {
-        self.roster.has_readiness() && !self.takes_failing.replace(true)
-    }
+/// Why a request found no member open: what can be hoped for, the best last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Obstacle {
+    /// There are no members, or all were tried.
+    Nobody,
+    /// All fail, and are at their limits.
+    FailingFull,
+    /// All fail, and one has a place.
+    Failing,
+    /// One that does not fail is at its limit.
+    Full,
+    /// One that has a place will be ready soon.
+    Unready,
+    /// None any more: this one is open by now.
+    Gone(At),
 }
 
 /// What a selector sees while it chooses: the members, which of them are open, the ask, the time and randomness.

@@ -271,3 +271,28 @@ async fn until(condition: impl Fn() -> bool) {
         .await
         .expect("it does not happen");
 }
+
+#[tokio::test]
+async fn requests_wait_for_those_who_are_busy_rather_than_fail_with_one_who_is_dead() {
+    let servers = [serve("a", usize::MAX).await, serve("b", usize::MAX).await];
+    let dead = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let gone = dead.local_addr().unwrap();
+    drop(dead);
+    let connector = Connector::new(tower::service_fn(connect));
+    let pool = Pool::builder()
+        .backend(connector.backend(Endpoint::new("a", servers[0].address)))
+        .backend(connector.backend(Endpoint::new("b", servers[1].address)))
+        .backend(connector.backend(Endpoint::new("c", gone)))
+        .in_flight_limit(1)
+        .admission(Admission::Queue {
+            capacity: 1000,
+            deadline: seconds(50.0),
+        })
+        .spawn();
+    until(|| pool.members()[2].condition == Condition::Failing && pool.members()[1].condition == Condition::Ready)
+        .await;
+    let client: Plain = ServiceBuilder::new().layer(BalanceLayer::new(pool)).service(CallMember);
+    let answers = get_all(&client, 300).await;
+    let lost: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(lost.is_empty(), "{} of 300 lost: {:?}", lost.len(), lost.first());
+}

@@ -241,7 +241,9 @@ fn many_threads_lose_the_race_and_are_served_all_the_same() {
     runtime.block_on(async {
         let (stage, connector) = stage();
         stage.one_at_a_time();
-        let pool = pool(&connector, &["a", "b"]).patience(seconds(60.0)).spawn();
+        // Nobody is sent here, however quickly the others turn from ready to taken and back.
+        stage.plan("c", Plan::Refuse);
+        let pool = pool(&connector, &["a", "b", "c"]).patience(seconds(60.0)).spawn();
         let client = client(pool.clone());
         let tasks: Vec<_> = (0..16)
             .map(|_| {

@@ -152,6 +152,9 @@ fn limits_hold_whatever_the_readiness() {
     let (mut pool, _driver) = builder.in_flight_limit(1).build();
     let first = pool.pick(&Ask::new()).unwrap();
     assert_eq!(first.backend_id(), "a");
+    // Who fails does not take the place of who is full: that one is ready.
+    assert_eq!(pool.pick(&Ask::new()).unwrap_err().kind(), ErrorKind::Overloaded);
+    a.set(Failing);
     let second = pool.pick(&Ask::new()).unwrap();
     assert_eq!(second.backend_id(), "b");
     assert_eq!(pool.pick(&Ask::new()).unwrap_err().kind(), ErrorKind::Overloaded);
@@ -179,4 +182,53 @@ fn one_readiness_may_be_in_two_pools_and_outlive_both() {
     assert!(waiting.iter_mut().all(|acquire| served(acquire).is_some()));
     drop((waiting, second));
     assert_eq!(readiness.set(Failing), Ready);
+}
+
+#[test]
+fn who_fails_is_not_picked_because_the_others_are_full() {
+    let (builder, _clock, [a, ..]) = links([("a", Ready), ("b", Failing), ("c", Failing)]);
+    let queue = Admission::Queue {
+        capacity: 8,
+        deadline: PATIENCE,
+    };
+    let (mut pool, _driver) = builder.in_flight_limit(1).admission(queue).build();
+    let first = pool.pick(&Ask::new()).unwrap();
+    assert_eq!(pool.pick(&Ask::new()).unwrap_err().kind(), ErrorKind::Overloaded);
+    let mut waiting = pool.acquire(Ask::new());
+    assert_eq!(served(&mut waiting), None);
+    // As a connection that carries one request at a time: full and not ready is one thing.
+    a.set(Waiting);
+    drop(first);
+    assert_eq!(served(&mut waiting), None);
+    a.set(Ready);
+    assert_eq!(served(&mut waiting).as_deref(), Some("a"));
+    // Once it fails as well nobody is worth waiting for, and who has a place is asked for its error.
+    let first = pool.pick(&Ask::new()).unwrap();
+    let mut waiting: Vec<_> = (0..2).map(|_| pool.acquire(Ask::new())).collect();
+    assert!(waiting.iter_mut().all(|acquire| served(acquire).is_none()));
+    a.set(Failing);
+    assert!(waiting.iter_mut().all(|acquire| served(acquire).is_some()));
+    assert_eq!(first.backend_id(), "a");
+}
+
+/// Who waits behind others for readiness waits for readiness: there are no limits here.
+#[test]
+fn who_waits_for_readiness_learns_that_nobody_became_ready() {
+    let (builder, clock, _readiness) = links([("a", Waiting)]);
+    let queue = Admission::Queue {
+        capacity: 2,
+        deadline: PATIENCE,
+    };
+    let (pool, _driver) = builder.admission(queue).build();
+    let mut waiting: Vec<_> = (0..2).map(|_| pool.acquire(Ask::new())).collect();
+    assert!(waiting.iter_mut().all(|acquire| poll_once(acquire).is_pending()));
+    let refused = |acquire: &mut Acquire<Link, LeastLoaded>| match poll_once(acquire) {
+        Poll::Ready(Err(error)) => (error.kind(), error.to_string()),
+        _ => panic!("it is not refused"),
+    };
+    let third = refused(&mut pool.acquire(Ask::new()));
+    clock.advance(PATIENCE);
+    let all: Vec<_> = waiting.iter_mut().map(refused).chain([third]).collect();
+    assert!(all.iter().all(|(kind, _)| *kind == ErrorKind::Unavailable), "{all:?}");
+    assert!(all.iter().all(|(_, why)| why.contains("ready")), "{all:?}");
 }
