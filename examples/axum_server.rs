@@ -28,7 +28,11 @@ async fn main() -> Result<(), BoxError> {
     let Some(address) = arguments.next() else {
         return demonstrate().await;
     };
-    let backends = arguments.map(|origin| origin.parse()).collect::<Result<_, _>>()?;
+    let backends: Vec<HttpEndpoint> = arguments.map(|origin| origin.parse()).collect::<Result<_, _>>()?;
+    if backends.is_empty() {
+        eprintln!("expected an address to listen at and the origins of backends: ADDRESS HTTP_ORIGIN...");
+        std::process::exit(2);
+    }
     let listener = TcpListener::bind(address).await?;
     Ok(axum::serve(listener, in_front_of(backends)).await?)
 }

@@ -36,7 +36,8 @@ const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 ///
 /// A connector remembers the services that it made, for as long as they live: a backend of the same id that is reached
 /// in the same way is given the same one, so that an update of weight, priority or place keeps the connection. So do
-/// two members of one id in two pools; to have two connections take two connectors.
+/// two members of one id in two pools; to have two connections take two connectors. (Two that are asked for in the same
+/// instant, by two threads, may get one each.)
 ///
 /// Clones share the services and the limits, and what was set before they were taken.
 ///
@@ -119,8 +120,9 @@ impl<B, M: Service<B>, Req> Connector<B, M, Req> {
         self
     }
 
-    /// How many attempts to connect there may be at once, over all members, first come first served; 32 unless said
+    /// How many attempts to connect may begin at once, over all members, first come first served; 32 unless said
     /// otherwise, at least 1. Thousands of members that appear together are not to be thousands of handshakes at once.
+    /// An attempt that has taken 250 ms lets the next begin: it waits for the other side, and may do so in vain.
     pub fn connecting_limit(mut self, limit: usize) -> Self {
         self.rules.attempts = Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
         self
@@ -128,7 +130,8 @@ impl<B, M: Service<B>, Req> Connector<B, M, Req> {
 
     /// How many connections there may be, over all members, first come first served; any number unless said otherwise,
     /// at least 1. A member beyond that waits for a place while the others serve, and has one once a member is gone or
-    /// failing; a connection that had proven itself and is made anew at once keeps its place.
+    /// failing; a connection that had proven itself and is made anew at once keeps its place. Requests that find only
+    /// such members left wait for one, even if the pool sheds: they are taken to be ready soon.
     pub fn connection_limit(mut self, limit: usize) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         self.rules.connections = Some(Arc::new(Semaphore::new(limit)));

@@ -21,6 +21,10 @@ use tower_service::Service;
 use super::{Backoff, ConnectError, memory::Remembered, panic::panicked, report, slot::Slot};
 use crate::{Backend, BoxError, Clock, Sleep};
 
+/// How long an attempt keeps others from theirs. One that takes longer waits for the other side and costs nothing here;
+/// a server that hangs must not hold up those that would answer.
+pub(super) const TURN: Duration = Duration::from_millis(250);
+
 /// How a connector's keepers keep.
 #[derive(Clone)]
 pub(super) struct Rules {
@@ -216,10 +220,15 @@ where
         // A fresh one each time: one that has failed is not to be used again.
         let mut maker = self.maker.clone();
         poll_fn(|cx| maker.poll_ready(cx)).await.map_err(failed)?;
-        let _turn = self.rules.attempts.acquire().await.map_err(closed)?;
-        let making = pin!(maker.call(self.backend.clone()));
+        let turn = self.rules.attempts.acquire().await.map_err(closed)?;
+        let mut making = pin!(maker.call(self.backend.clone()));
         let clock = &self.rules.clock;
-        let timeout = clock.sleep_until(clock.now() + self.rules.timeout);
+        let begun = clock.now();
+        let timeout = clock.sleep_until(begun + self.rules.timeout);
+        if let Either::Left((made, _)) = select(making.as_mut(), clock.sleep_until(begun + TURN)).await {
+            return made.map_err(failed);
+        }
+        drop(turn);
         match select(making, timeout).await {
             Either::Left((made, _)) => made.map_err(failed),
             Either::Right(_) => Err(ConnectError::TimedOut),

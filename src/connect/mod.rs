@@ -25,6 +25,55 @@
 //!
 //! [channel states]: https://github.com/grpc/grpc/blob/master/doc/connectivity-semantics-and-api.md
 //!
+//! # One connection of HTTP/1.1 for each member
+//! hyper's `SendRequest` is no service; it takes a few lines to make one of it.
+//! ```
+//! use std::{future::Future, net::SocketAddr, pin::Pin, task::{Context, Poll}, time::Duration};
+//! use equipoise::{Admission, BalanceLayer, BoxError, Endpoint, Pool};
+//! use equipoise::{connect::{CallMember, Connector}, http::Http};
+//! use http::{Request, Response};
+//! use hyper::{body::Incoming, client::conn::http1::{SendRequest, handshake}};
+//! use hyper_util::rt::TokioIo;
+//! use tower::{Layer, Service, layer::util::Identity, service_fn};
+//! # type Body = http_body_util::Empty<hyper::body::Bytes>;
+//!
+//! struct Connection(SendRequest<Body>);
+//!
+//! impl Service<Request<Body>> for Connection {
+//!     type Response = Response<Incoming>;
+//!     type Error = hyper::Error;
+//!     type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, hyper::Error>> + Send>>;
+//!
+//!     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+//!         self.0.poll_ready(cx)
+//!     }
+//!     fn call(&mut self, request: Request<Body>) -> Self::Future {
+//!         Box::pin(self.0.send_request(request))
+//!     }
+//! }
+//!
+//! async fn connect(backend: Endpoint<SocketAddr>) -> Result<Connection, BoxError> {
+//!     let socket = tokio::net::TcpStream::connect(backend.target()).await?;
+//!     let (sender, connection) = handshake(TokioIo::new(socket)).await?;
+//!     tokio::spawn(connection);
+//!     Ok(Connection(sender))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! let connector = Connector::new(service_fn(connect));
+//! let pool = Pool::builder()
+//!     .backend(connector.backend("127.0.0.1:9001".parse()?))
+//!     .backend(connector.backend("127.0.0.1:9002".parse()?))
+//!     .in_flight_limit(1)
+//!     .admission(Admission::Queue { capacity: 1024, deadline: Duration::from_secs(5) })
+//!     .spawn();
+//! // A `Service<Request<Body>>`, with the `Host` that the caller has set.
+//! let client = BalanceLayer::with(pool, Http::default(), Identity::new()).layer(CallMember);
+//! # fn is_service<S: Service<Request<Body>>>(_: &S) {}
+//! # is_service(&client);
+//! # Ok(()) }
+//! ```
+//!
 //! # From `tower::balance::p2c`
 //! Before:
 //! ```

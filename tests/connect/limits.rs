@@ -40,6 +40,19 @@ async fn so_many_connect_at_once_and_the_first_to_come_comes_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_that_hang_do_not_hold_up_those_that_would_answer() {
+    let (stage, connector) = stage();
+    stage.plan_all(Plan::Hang);
+    let _pool = many(&connector.connecting_limit(3), 8).spawn();
+    rest().await;
+    assert_eq!(stage.order().len(), 3);
+    // Long before any of them has timed out.
+    tokio::time::sleep(seconds(0.6)).await;
+    rest().await;
+    assert_eq!(stage.order().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
 async fn so_many_are_connected_and_the_others_wait_their_turn() {
     let (stage, connector) = stage();
     let pool = many(&connector.connection_limit(2), 5).spawn();

@@ -101,6 +101,6 @@ async fn axum_server_is_a_server_to_curl() {
 
     let (_front, port) = serve(&[&nobody]);
     assert_eq!(status(&[&format!("http://127.0.0.1:{port}/")]), "502");
-    let (_front, port) = serve(&[]);
+    let (_front, port) = serve(&[&format!("{nobody},weight=0")]);
     assert_eq!(status(&[&format!("http://127.0.0.1:{port}/")]), "503");
 }
