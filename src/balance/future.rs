@@ -153,7 +153,8 @@ fn judge<Raw, E: Into<BoxError>, B: Backend>(
             Ok(raw)
         }
         Err(error) => {
-            lease.settle(Outcome::Failure);
+            let error = error.into();
+            lease.settle(protocol.outcome(&error));
             let error = Error::backend_failed(Some(lease.backend_id()), error);
             trace::failed(lease.pool(), &error);
             Err(error)

@@ -1,15 +1,21 @@
 //! What an outcome is, and where the lease lives meanwhile.
 
-use crate::{member::Outcome, pool::Lease};
+use crate::{error::BoxError, member::Outcome, pool::Lease};
 
-/// The two things that differ between protocols: which answers are failures, and where a lease lives while the answer
+/// The two things that differ between protocols: what counts as a failure, and where a lease lives while the answer
 /// goes on.
 pub trait Protocol<Raw>: Clone {
     /// The response with the lease inside.
     type Response;
 
-    /// Whether the answer that has begun is a good one. An inner service's error is a failure in every protocol.
+    /// Whether the answer that has begun is a good one.
     fn is_good(&self, raw: &Raw) -> bool;
+
+    /// What the inner service's error says of the backend: that it failed, unless the protocol knows better.
+    fn outcome(&self, error: &BoxError) -> Outcome {
+        let _ = error;
+        Outcome::Failure
+    }
 
     /// Puts the lease to where it lives until the answer has ended, which it then [settles](Lease::settle). A failure
     /// is settled already.

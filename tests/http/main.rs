@@ -4,6 +4,7 @@
 //! once, without waiting: a lease is settled within the poll, or the drop, that ends its request.
 #![cfg(all(feature = "http", feature = "tokio"))]
 
+mod exhaustion;
 mod reqwest_client;
 
 use std::{
