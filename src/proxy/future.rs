@@ -18,7 +18,7 @@ use super::{
     refusal::Refusal,
     request::{Exchange, Upgrade},
     tunnel, upgrade,
-    upload::Broken,
+    upload::{Broken, UploadWatch},
 };
 use crate::BoxError;
 
@@ -112,6 +112,7 @@ where
         upload.progress().ask();
     }
     let is_wanted = exchange.upload.as_ref().is_none_or(|upload| upload.answered());
+    let has_trailers = exchange.upload.as_ref().is_some_and(UploadWatch::has_trailers);
     let (mut head, body) = response.into_parts();
     let demanded = upgrade::demanded(&head).filter(|_| exchange.version == Version::HTTP_11);
     framing::of_response(&mut head, &body.size_hint(), exchange.to_head);
@@ -119,8 +120,9 @@ where
     if let Some(protocols) = demanded {
         upgrade::write(&mut head.headers, protocols);
     }
-    if !is_wanted && exchange.version < Version::HTTP_2 {
-        // What the client was not asked for may come all the same, and is not to be read as its next request.
+    if (!is_wanted || has_trailers) && exchange.version < Version::HTTP_2 {
+        // What the client was not asked for may come all the same, and is not to be read as its next request. And hyper
+        // takes an empty line without its CR for trailers that go on: who came before may have seen a request there.
         head.headers.append(CONNECTION, HeaderValue::from_static("close"));
     }
     // The server lowers it to what the client understands.

@@ -56,6 +56,9 @@
 //!    as long. A server that stops waits for it, and cuts it with the rest when its grace is over.
 //!
 //! # Trailers in HTTP/1.1
+//! A request with trailers is the last of its connection: hyper reads an empty line without its CR as trailers that go on,
+//! where others see the end and the next request.
+//!
 //! hyper writes those that the message announces in `Trailer`, and to a client that sent `TE: trailers`. A backend of
 //! HTTP/2 that announces none (gRPC) reaches clients of HTTP/2 with them, and clients of HTTP/1.1 without.
 //!

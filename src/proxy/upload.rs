@@ -58,6 +58,8 @@ struct State {
     polled: bool,
     /// When a part of it went through.
     moved: Option<Instant>,
+    /// Whether it ended with a section of trailers.
+    has_trailers: bool,
     /// Whether the client is waited for: it was asked for more, and has not sent it.
     awaits_client: bool,
     /// Whoever polls the body, when it has to wait for the watcher.
@@ -101,6 +103,7 @@ impl<D: Body> UpstreamBody<D> {
             // What is known to be empty need not be asked for to be sent.
             polled: body.size_hint().exact() == Some(0),
             moved: None,
+            has_trailers: false,
             awaits_client: false,
             body: None,
             watch: None,
@@ -149,6 +152,7 @@ impl<D: Body<Error: Into<BoxError>>> Body for UpstreamBody<D> {
         match this.body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
+                    watched.shared.0.lock().has_trailers = true;
                     hop::strip_trailers(trailers);
                     forwarded::forget(trailers);
                 }
@@ -280,6 +284,11 @@ impl UploadWatch {
             state.stage = Stage::Unwanted;
         }
         !is_held
+    }
+
+    /// Whether it ended with a section of trailers.
+    pub(super) fn has_trailers(&self) -> bool {
+        self.0.0.lock().has_trailers
     }
 
     /// Whether there is nothing more to watch.

@@ -110,7 +110,9 @@ async fn trailers_pass_both_ways_in_http1() {
     let answer = client.message().await.unwrap();
     assert_eq!((answer.text(), answer.trailers.as_slice()), ("ok", &sum[..]));
 
-    // A client that does not take them gets none.
+    // A client that does not take them gets none. (One that sent some has had its connection.)
+    assert_eq!(answer.get("connection"), Some("close"));
+    let mut client = stage.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let request = wire.head().await.unwrap();
     assert_eq!(request.get("te"), None);

@@ -233,6 +233,26 @@ async fn a_length_beside_a_coding_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_end_with_two_readings_ends_the_connection() {
+    let recorder = Recorder::start().await;
+    let stage = Stage::before(recorder.address).await;
+    // An empty line without its CR: the end to some, to hyper trailers that go on.
+    for end in ["0\r\n\n", "0\r\nA: b\n\n"] {
+        let mut client = stage.connect().await;
+        let content = format!("{end}GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = client.ask(post("Transfer-Encoding: chunked", &content)).await;
+        assert_eq!(
+            (answer.status(), answer.get("connection")),
+            (200, Some("close")),
+            "{end:?}"
+        );
+        assert!(client.is_closed().await);
+        let messages = recorder.take();
+        assert_eq!(messages.iter().map(seen).collect::<Vec<_>>(), ["chunked ''"], "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn content_that_breaks_off_is_the_clients_fault_and_never_looks_whole() {
     let recorder = Recorder::start().await;
     let stage = Stage::before(recorder.address).await;
