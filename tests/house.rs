@@ -30,6 +30,8 @@ const PUBLIC: [&str; 7] = ["selector", "balance", "http", "testing", "connect", 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
+        // What was built of a package within is nobody's to read.
+        .filter(|path| !path.ends_with("target"))
         .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect()
