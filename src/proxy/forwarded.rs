@@ -78,7 +78,8 @@ pub(super) fn forget(headers: &mut HeaderMap) {
     }
 }
 
-fn is_family(name: &str) -> bool {
+/// Whether it is one of those that say who a client is.
+pub(super) fn is_family(name: &str) -> bool {
     let begins = |prefix: &str| {
         let dashed = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
         name.len() >= prefix.len() && dashed.zip(prefix.bytes()).all(|(a, b)| a == b)

@@ -4,9 +4,11 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-        COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+        COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
     },
 };
+
+use super::forwarded;
 
 /// Whether a header ends at this hop by its name alone.
 ///
@@ -29,8 +31,8 @@ fn is_of_one_hop(name: &HeaderName) -> bool {
 fn is_protected(name: &HeaderName) -> bool {
     match *name {
         HOST | CONTENT_LENGTH | CONTENT_TYPE | CONTENT_ENCODING | CONTENT_RANGE | CACHE_CONTROL | AUTHORIZATION
-        | COOKIE | SET_COOKIE | FORWARDED => true,
-        _ => name.as_str().starts_with("x-forwarded-"),
+        | COOKIE | SET_COOKIE => true,
+        _ => forwarded::is_family(name.as_str()),
     }
 }
 
@@ -110,12 +112,13 @@ mod tests {
             ("authorization", "x"),
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-for", "1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
         ];
         let mut headers = map(&kept);
         headers.append(
             CONNECTION,
             HeaderValue::from_static(
-                "Host, content-length, COOKIE, authorization, forwarded, x-forwarded-for, transfer-encoding",
+                "Host, content-length, COOKIE, authorization, forwarded, x-forwarded-for, x-real-ip, transfer-encoding",
             ),
         );
         strip(&mut headers);
