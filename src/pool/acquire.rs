@@ -60,9 +60,13 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
             }));
         };
         self.waiting = Some(Waiting { ticket, refusal, sleep });
+        if self.pool.is_behind() {
+            // What was published on the way to the gate called nobody who is here now.
+            self.leave();
+            return self.enter(cx);
+        }
         match self.pool.pick_in_turn(looks, &self.ask) {
             Ok(lease) => Poll::Ready(Ok(lease)),
-            // What was published on the way to the gate called nobody who is here now.
             Err(refusal) if self.pool.shared().patience(refusal).is_none() => Poll::Ready(Err(refusal.into())),
             Err(_) => Poll::Pending,
         }
@@ -70,6 +74,8 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
 
     /// Looks again for a member.
     fn look(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
+        let choice = self.pool.choice(&self.ask);
+        self.pool.shared().core.gate.choose(ticket, choice);
         let refusal = match self.pool.pick_from_queue(&self.ask) {
             Ok(lease) => return Poll::Ready(Ok(lease)),
             Err(refusal) => refusal,
@@ -82,7 +88,6 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
             self.leave();
             return self.enter(cx);
         }
-        let choice = self.pool.choice(&self.ask);
         self.pool.shared().core.gate.pass_on(ticket, choice);
         Poll::Pending
     }
@@ -123,9 +128,8 @@ impl<B: Backend, S: Selector<B>> Future for Acquire<B, S> {
             None => this.enter(cx),
             Some(waiting) => {
                 let ticket = waiting.ticket;
-                let choice = this.pool.choice(&this.ask);
                 // The call is taken before looking: one that comes meanwhile is then not lost.
-                if this.pool.shared().core.gate.take_call(ticket, cx.waker(), choice) {
+                if this.pool.shared().core.gate.take_call(ticket, cx.waker()) {
                     this.look(ticket, cx)
                 } else {
                     Poll::Pending

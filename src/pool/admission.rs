@@ -125,18 +125,27 @@ impl Gate {
         entered.ok()
     }
 
-    /// Whether the waiter was called since it last asked; its waker and its choice from now on.
-    pub(crate) fn take_call(&self, ticket: Ticket, waker: &Waker, choice: Choice) -> bool {
+    /// Whether the waiter was called since it last asked; its waker from now on.
+    pub(crate) fn take_call(&self, ticket: Ticket, waker: &Waker) -> bool {
         let waker = waker.clone();
         let (called, _last) = self.with_queue(|queue| match queue.waiters.get_mut(&ticket) {
             Some(waiter) => {
-                waiter.choice = choice;
                 let last = std::mem::replace(&mut waiter.waker, waker);
                 (std::mem::take(&mut waiter.called), Some(last))
             }
             None => (false, Some(waker)),
         });
         called
+    }
+
+    /// Which places the waiter may have, by what it is about to look at: told before it looks, so that who passes a call
+    /// on never judges it by older members than it has seen.
+    pub(crate) fn choose(&self, ticket: Ticket, choice: Choice) {
+        self.with_queue(|queue| {
+            if let Some(waiter) = queue.waiters.get_mut(&ticket) {
+                waiter.choice = choice;
+            }
+        });
     }
 
     /// Whether nobody is ahead any more who looks after its request.

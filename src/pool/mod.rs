@@ -181,7 +181,8 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     }
 
     /// Which places this ask may have: its own if it has tried some, or if its home takes no others.
-    fn choice(&self, ask: &Ask) -> Choice {
+    fn choice(&mut self, ask: &Ask) -> Choice {
+        self.refresh();
         let is_closed = |at: At| at.index() >= self.snapshot.roster.open() as usize;
         let home = ask.home().and_then(|home| self.snapshot.find(home.id()));
         if !ask.tried().is_empty() || home.is_some_and(is_closed) {
@@ -218,7 +219,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
                 // can show it on x86, where taking the token is a fence as well.)
                 fence(Ordering::SeqCst);
             }
-            if self.shared.version() != self.snapshot.version {
+            if self.is_behind() {
                 lease.abandon();
                 continue;
             }
@@ -232,9 +233,15 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         Err(Refusal::Full)
     }
 
+    /// Whether there is a newer snapshot than this handle's.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.shared.version() != self.snapshot.version
+    }
+
     #[inline]
     fn refresh(&mut self) {
-        if self.shared.version() != self.snapshot.version {
+        if self.is_behind() {
             self.snapshot = self.shared.current();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Lease, LeastLoaded, ManualClock, Pool};
+use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Home, Lease, LeastLoaded, ManualClock, Pool};
 use tower::discover::Change;
 
 use super::*;
@@ -121,6 +121,29 @@ fn who_cannot_use_a_place_lets_one_behind_have_it() {
     let place = served(&mut easy).unwrap();
     leases[1] = None;
     assert_ne!(served(&mut picky).unwrap().member(), place.member());
+}
+
+/// Waiting for a home among others is waiting for anybody until the home drains; from then on for the home alone.
+#[test]
+fn who_waits_for_a_home_that_begins_to_drain_is_let_in_there() {
+    let admission = Admission::Queue {
+        capacity: 8,
+        deadline: DEADLINE,
+    };
+    let (mut pool, mut driver) = builder(&["a", "b"]).in_flight_limit(1).admission(admission).build();
+    let [b, a] = [pool.pick(&Ask::new().with_home(Home::new("b"))), pool.pick(&Ask::new())].map(Result::unwrap);
+    assert_eq!((a.backend_id(), b.backend_id()), ("a", "b"));
+    let (mut easy, mut stays) = (
+        pool.acquire(Ask::new()),
+        pool.acquire(Ask::new().with_home(Home::new("b"))),
+    );
+    assert!(served(&mut easy).is_none() && served(&mut stays).is_none());
+    drop(pool.handle().drain("b"));
+    assert!(poll_once(&mut driver).is_pending());
+    assert!(served(&mut easy).is_none() && served(&mut stays).is_none());
+    drop(b);
+    assert!(served(&mut easy).is_none(), "nothing new at who drains");
+    assert_eq!(served(&mut stays).unwrap().backend_id(), "b");
 }
 
 #[test]
