@@ -19,7 +19,7 @@ use std::{
 
 use equipoise::{
     Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, LeastLoaded, Pool, Random, RoundRobin, Selector,
-    selector::{At, Completion, Members, Pick},
+    selector::{At, Completion, Members, Needs, Pick},
 };
 use measure::ratio::{Case, median};
 use tower_layer::Layer;
@@ -68,7 +68,10 @@ impl<B: Backend> Selector<B> for Timed {
     /// The last latency in nanoseconds.
     type Memory = AtomicU64;
     type Table = ();
-    const OBSERVES: bool = true;
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().completions()
+    }
 
     fn memory(&self, _: &B) -> AtomicU64 {
         AtomicU64::new(0)

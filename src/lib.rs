@@ -59,7 +59,10 @@ mod error;
 mod event;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod key;
+mod load;
 mod member;
+mod needs;
 mod pool;
 #[cfg(feature = "proxy")]
 pub mod proxy;
@@ -79,6 +82,7 @@ pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
+pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};

@@ -15,7 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{clock::Stamp, readiness::Condition};
+use crate::{clock::Stamp, load::LoadReport, needs::Needs, readiness::Condition};
 
 /// How a request ended. Every lease ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +77,8 @@ pub struct Member<B> {
     pub open: bool,
     /// Whether it takes a request just now, as it says itself.
     pub condition: Condition,
+    /// How many of its reports of load were ignored because they could not be read, or made no sense.
+    pub rejected_reports: u64,
 }
 
 impl<B: fmt::Debug> fmt::Debug for Member<B> {
@@ -88,6 +90,7 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
             .field("draining", &self.draining)
             .field("open", &self.open)
             .field("condition", &self.condition)
+            .field("rejected_reports", &self.rejected_reports)
             .finish()
     }
 }
@@ -99,11 +102,10 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
 #[repr(align(64))]
 pub(crate) struct Token<A: ?Sized> {
     pub(crate) live: Arc<Live<dyn Account>>,
-    /// Whether somebody may wait for a place (an in-flight limit is set), so that a release has to tell.
+    /// Whether a release has to be told: somebody may wait for a place (an in-flight limit is set), or the total is kept.
     pub(crate) awaited: bool,
-    /// Whether the selector wants to know how requests end, and those that go well too.
-    pub(crate) observed: bool,
-    pub(crate) observes_success: bool,
+    /// What the selector wants to be told.
+    pub(crate) needs: Needs,
     /// The backend, an `Arc<B>`, or whatever it is to a lease that does not know.
     pub(crate) backend: A,
 }
@@ -132,6 +134,10 @@ pub(crate) struct Live<A: ?Sized> {
 pub(crate) trait Account: Send + Sync {
     /// The request's verdict is known: the selector may learn from it. Once a lease.
     fn observe(&self, outcome: Outcome, started: Stamp);
+    /// The backend has said what its load is.
+    fn report(&self, report: &LoadReport);
+    /// What it said made no sense.
+    fn reject_report(&self);
     /// A place has become free.
     fn released(&self);
     /// The pool's name.
@@ -144,6 +150,8 @@ pub(crate) struct Report<B, M> {
     pub(crate) keeper: Arc<dyn Keeper<M>>,
     /// The newest backend, for those who list members: to go by the token would count as a request.
     pub(crate) backend: Mutex<Weak<B>>,
+    /// Reports of load that made no sense. Here rather than with the counts that every request writes.
+    pub(crate) rejected_reports: AtomicU64,
 }
 
 /// The live states of a snapshot's members, by position.
@@ -152,6 +160,7 @@ pub(crate) type Lives<B, M> = [Arc<Live<Report<B, M>>>];
 /// What all members of a pool report to: its selector, and whoever waits for a place.
 pub(crate) trait Keeper<M>: Send + Sync {
     fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
+    fn report(&self, memory: &M, report: &LoadReport);
     fn released(&self);
     fn pool(&self) -> Option<&str>;
 }
@@ -159,6 +168,12 @@ pub(crate) trait Keeper<M>: Send + Sync {
 impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
     fn observe(&self, outcome: Outcome, started: Stamp) {
         self.keeper.observe(&self.memory, outcome, started);
+    }
+    fn report(&self, report: &LoadReport) {
+        self.keeper.report(&self.memory, report);
+    }
+    fn reject_report(&self) {
+        self.rejected_reports.fetch_add(1, Relaxed);
     }
     fn released(&self) {
         self.keeper.released();

@@ -8,10 +8,13 @@ use std::{
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 12] = [
+const CORE: [&str; 15] = [
     "sync",
     "error",
     "readiness",
+    "key",
+    "load",
+    "needs",
     "backend",
     "clock",
     "event",
@@ -25,7 +28,9 @@ const CORE: [&str; 12] = [
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
-const PUBLIC: [&str; 7] = ["selector", "balance", "http", "testing", "connect", "proxy", "server"];
+const PUBLIC: [&str; 8] = [
+    "key", "selector", "balance", "http", "testing", "connect", "proxy", "server",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

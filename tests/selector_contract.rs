@@ -4,7 +4,7 @@
 
 use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
-    selector::{At, Choices, Completion, Members, Pick},
+    selector::{At, Choices, Completion, Members, Needs, Pick},
     selector_suite,
     testing::Suite,
 };
@@ -61,7 +61,6 @@ impl<S> Halves<S> {
 impl<B: Backend, S: Selector<B>> Selector<B> for Halves<S> {
     type Memory = S::Memory;
     type Table = S::Table;
-    const OBSERVES: bool = S::OBSERVES;
 
     fn memory(&self, backend: &B) -> S::Memory {
         self.inner.memory(backend)
@@ -84,6 +83,10 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Halves<S> {
         preferred.or_else(|| self.inner.select(table, pick))
     }
 
+    fn needs(&self) -> Needs {
+        self.inner.needs()
+    }
+
     fn observe(&self, memory: &S::Memory, completion: &Completion) {
         self.inner.observe(memory, completion);
     }
@@ -95,7 +98,6 @@ struct Both<S, T>(S, T);
 impl<B: Backend, S: Selector<B>, T: Selector<B>> Selector<B> for Both<S, T> {
     type Memory = (S::Memory, T::Memory);
     type Table = (S::Table, T::Table);
-    const OBSERVES: bool = S::OBSERVES || T::OBSERVES;
 
     fn memory(&self, backend: &B) -> Self::Memory {
         (self.0.memory(backend), self.1.memory(backend))
@@ -111,6 +113,10 @@ impl<B: Backend, S: Selector<B>, T: Selector<B>> Selector<B> for Both<S, T> {
     fn select(&self, table: &Self::Table, pick: &Pick<'_, B, Self::Memory>) -> Option<At> {
         let first = pick.within(|memory| &memory.0, |pick| self.0.select(&table.0, pick));
         first.or_else(|| pick.within(|memory| &memory.1, |pick| self.1.select(&table.1, pick)))
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs().and(self.1.needs())
     }
 
     fn observe(&self, memory: &Self::Memory, completion: &Completion) {

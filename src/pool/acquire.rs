@@ -50,9 +50,9 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         };
         let choice = self.pool.choice(&self.ask);
         let core = &self.pool.shared().core;
-        let (now, deadline) = (core.clock.now(), core.clock.deadline(patience));
+        let (now, deadline) = (core.clock().now(), core.clock().deadline(patience));
         // Made before the gate is entered: a runtime without a timer panics here.
-        let sleep = core.clock.sleep_until(deadline);
+        let sleep = core.clock().sleep_until(deadline);
         let Some((ticket, looks)) = core.gate.enter(cx.waker(), capacity, choice, (now, deadline)) else {
             return Poll::Ready(Err(match self.pool.cause(refusal, &self.ask) {
                 cause @ (Refusal::Silent | Refusal::Unready) => cause.into(),
@@ -101,7 +101,7 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
     /// Its time is over: a last look, if those ahead do not look after their requests.
     fn give_up(&mut self, ticket: Ticket) -> Result<Lease<Arc<B>>, Error> {
         let core = &self.pool.shared().core;
-        let is_next = core.gate.is_next(ticket, core.clock.now());
+        let is_next = core.gate.is_next(ticket, core.clock().now());
         let refusal = match self.pool.pick_in_turn(is_next, &self.ask) {
             Ok(lease) => return Ok(lease),
             Err(refusal) => refusal,

@@ -97,7 +97,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             self.news.push(Event::PublishFailed { error });
             None
         });
-        self.refresh = every.map(|every| self.core.clock.deadline(every.max(REFRESH)));
+        self.refresh = every.map(|every| self.core.clock().deadline(every.max(REFRESH)));
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) {
@@ -184,7 +184,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
 
     /// Not at once: first the change has to be published, and picks under way on the last snapshot to be over.
     fn look_soon(&mut self) {
-        self.rest = Some((self.core.clock.now() + REST.0, REST.0));
+        self.rest = Some((self.core.clock().now() + REST.0, REST.0));
     }
 
     fn close(&mut self) {
@@ -205,7 +205,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
 
     /// Takes in all that discovery has ready. True if there was more than a batch.
     fn take_found(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.discovery.holds(self.core.clock.now()) {
+        if self.discovery.holds(self.core.clock().now()) {
             return false;
         }
         for _ in 0..BATCH {
@@ -244,7 +244,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     fn discovery_failed(&mut self, error: Arc<str>) {
-        self.discovery.failed(self.core.clock.now());
+        self.discovery.failed(self.core.clock().now());
         self.news.push(Event::DiscoveryFailed { error });
     }
 
@@ -256,7 +256,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     fn publish(&mut self, shared: &Shared<B, S>) {
-        let now = self.core.clock.now();
+        let now = self.core.clock().now();
         if self.refresh.is_some_and(|refresh| refresh <= now) {
             self.dirty = true;
         }
@@ -320,7 +320,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     fn sweep(&mut self) {
-        let now = self.core.clock.now();
+        let now = self.core.clock().now();
         if self.rest.is_none_or(|(at, _)| at <= now) {
             // While a change is still to be published, those that seem to have come to rest may be sent new requests.
             let in_force = !self.dirty;
@@ -341,7 +341,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         self.retired = read;
         let freed = guarded(|| drop(free));
         self.unless_failed(freed);
-        self.retire = (!self.retired.is_empty()).then(|| self.core.clock.now() + RETIRE);
+        self.retire = (!self.retired.is_empty()).then(|| self.core.clock().now() + RETIRE);
     }
 
     /// Whether it is time to run again; else the timer is set.
@@ -355,7 +355,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             self.timer = None;
             return Poll::Pending;
         };
-        let clock = &self.core.clock;
+        let clock = self.core.clock();
         match &mut self.timer {
             Some((deadline, _)) if *deadline == next => {}
             timer => *timer = Some((next, clock.sleep_until(next))),

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     clock::Stamp,
+    load::LoadReport,
     member::{MemberId, Outcome, Token},
     trace,
 };
@@ -142,6 +143,24 @@ impl<A: ?Sized> Lease<A> {
         }
     }
 
+    /// Whether the pool's selector goes by what backends say of their load: else nobody need read it.
+    #[inline]
+    pub fn wants_reports(&self) -> bool {
+        self.token().needs.wants_reports()
+    }
+
+    /// The backend has said what its load is, with its answer.
+    pub fn report(&self, report: &LoadReport) {
+        if self.wants_reports() {
+            self.token().live.account.report(report);
+        }
+    }
+
+    /// What the backend said of its load could not be read or is absurd: it is counted, and ignored.
+    pub fn reject_report(&self) {
+        self.token().live.account.reject_report();
+    }
+
     /// The pool's name.
     pub(crate) fn pool(&self) -> Option<&str> {
         self.token().live.account.pool()
@@ -150,7 +169,7 @@ impl<A: ?Sized> Lease<A> {
     #[inline(always)]
     fn observe(&self, outcome: Outcome) {
         let token = self.token();
-        if token.observed && (token.observes_success || outcome != Outcome::Success) {
+        if token.needs.wants_completion(outcome == Outcome::Success) {
             token.live.account.observe(outcome, self.state.stamp());
         }
     }

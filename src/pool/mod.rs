@@ -167,8 +167,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     }
 
     fn view<'a>(&'a self, ask: &'a Ask) -> View<'a, B> {
-        let core = &self.shared.core;
-        View::new(&self.snapshot.roster, ask, (&core.clock, &core.epoch), self.random)
+        View::new(&self.snapshot.roster, ask, &self.shared.core.surroundings, self.random)
     }
 
     /// A pick, if it is this one's turn to look for one: without a queue there are no turns.
@@ -204,7 +203,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             self.refresh();
             let roster = &self.snapshot.roster;
             let core = &self.shared.core;
-            let view = View::new(roster, ask, (&core.clock, &core.epoch), self.random);
+            let view = View::new(roster, ask, &core.surroundings, self.random);
             let at = choose(&self.snapshot, &core.selector, &view)?;
             let (started, random) = view.end();
             self.random = random;
@@ -213,7 +212,10 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
                 self.snapshot = self.shared.current();
                 continue;
             };
-            let lease = Lease::new(token, Stamp::since(core.epoch, started));
+            if core.needs.wants_total() {
+                core.surroundings.in_flight.0.fetch_add(1, Relaxed);
+            }
+            let lease = Lease::new(token, Stamp::since(core.surroundings.epoch, started));
             if roster.is_limited() {
                 // Against the publish of a newer snapshot, whose picks count this lease only if it came first. (No test
                 // can show it on x86, where taking the token is a fence as well.)
@@ -251,7 +253,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     pub fn select(&mut self, ask: &Ask) -> Option<At> {
         self.refresh();
         let core = &self.shared.core;
-        let view = View::new(&self.snapshot.roster, ask, (&core.clock, &core.epoch), self.random);
+        let view = View::new(&self.snapshot.roster, ask, &core.surroundings, self.random);
         let pick = Pick::new(&view, &self.snapshot.lives);
         let table = self.snapshot.table.as_ref();
         let at = table.and_then(|table| core.selector.select(table, &pick));

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
 };
 
 use ahash::RandomState;
@@ -122,9 +122,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         Arc::new(Token {
             backend,
             live: Arc::clone(live) as _,
-            awaited: self.limit.is_some(),
-            observed: S::OBSERVES,
-            observes_success: S::OBSERVES_SUCCESS,
+            awaited: self.limit.is_some() || self.core.needs.wants_total(),
+            needs: self.core.needs,
         })
     }
 
@@ -148,6 +147,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
                 memory: self.core.selector.memory(&backend),
                 keeper: Arc::clone(&self.core) as _,
                 backend: Mutex::default(),
+                rejected_reports: AtomicU64::new(0),
             },
         });
         let token = self.token(backend, &live);

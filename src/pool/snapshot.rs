@@ -3,8 +3,8 @@
 use std::{
     collections::HashMap,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use ahash::RandomState;
@@ -19,9 +19,11 @@ use crate::{
     clock::{Clock, Stamp},
     discover::Mailbox,
     event::Subscribers,
+    load::LoadReport,
     member::{Keeper, Lives, Member, Outcome, Token},
+    needs::Needs,
     readiness::Listener,
-    selector::{At, Completion, Roster, Selector},
+    selector::{At, Completion, Roster, Selector, Surroundings},
     sync::{AtomicU64, Line, Mutex, Ordering},
 };
 
@@ -58,6 +60,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
             draining: self.draining.binary_search(&at).is_ok(),
             open: index < self.roster.open() as usize,
             condition: self.roster.condition(at),
+            rejected_reports: live.account.rejected_reports.load(Relaxed),
         })
     }
 
@@ -189,32 +192,45 @@ pub(crate) struct Core<B, S> {
     pub(super) name: Option<Box<str>>,
     pub(super) selector: S,
     pub(super) gate: Gate,
-    pub(super) clock: Clock,
-    /// What stamps count from.
-    pub(super) epoch: Instant,
+    /// What the selector wants to be told: asked once.
+    pub(super) needs: Needs,
+    pub(super) surroundings: Surroundings,
     backend: PhantomData<fn(B)>,
 }
 
-impl<B, S> Core<B, S> {
+impl<B: Backend, S: Selector<B>> Core<B, S> {
     pub(super) fn new(name: Option<Box<str>>, selector: S, clock: Clock) -> Self {
         Self {
             name,
+            needs: selector.needs(),
             selector,
             gate: Gate::new(),
-            epoch: clock.now(),
-            clock,
+            surroundings: Surroundings::new(clock),
             backend: PhantomData,
         }
     }
 }
 
+impl<B, S> Core<B, S> {
+    pub(super) fn clock(&self) -> &Clock {
+        &self.surroundings.clock
+    }
+}
+
 impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
-        let completion = Completion::new(outcome, started, self.epoch, &self.clock);
+        let completion = Completion::new(outcome, started, self.surroundings.epoch, self.clock());
         self.selector.observe(memory, &completion);
     }
 
+    fn report(&self, memory: &S::Memory, report: &LoadReport) {
+        self.selector.report(memory, report, self.clock().now());
+    }
+
     fn released(&self) {
+        if self.needs.wants_total() {
+            self.surroundings.in_flight.0.fetch_sub(1, Relaxed);
+        }
         self.gate.released();
     }
 

@@ -1,9 +1,14 @@
 //! A selector chosen at run time.
 
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Completion, Members, Pick, Selector, roster::At};
-use crate::{backend::Backend, member::Outcome};
+use super::{Completion, Members, Needs, Pick, Selector, roster::At};
+use crate::{backend::Backend, load::LoadReport};
 
 /// Any selector, its type erased: what a [`Strategy`](super::Strategy) makes. A pick costs one indirect call more.
 pub struct AnySelector<B>(Arc<dyn Erased<B>>);
@@ -20,7 +25,9 @@ trait Erased<B>: Send + Sync {
     fn prepare(&self, members: &Members<'_, B, AnyMemory>) -> AnyTable;
     fn refresh(&self) -> Option<Duration>;
     fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At>;
+    fn needs(&self) -> Needs;
     fn observe(&self, memory: &AnyMemory, completion: &Completion);
+    fn report(&self, memory: &AnyMemory, report: &LoadReport, now: Instant);
 }
 
 /// A memory or table in this selector's own type. A pool never gives a selector another's: were it to, there would
@@ -52,10 +59,16 @@ impl<B: Backend, S: Selector<B>> Erased<B> for S {
         )
     }
 
+    fn needs(&self) -> Needs {
+        Selector::<B>::needs(self)
+    }
+
     fn observe(&self, memory: &AnyMemory, completion: &Completion) {
-        if S::OBSERVES && (S::OBSERVES_SUCCESS || completion.outcome != Outcome::Success) {
-            Selector::observe(self, own(&*memory.0), completion);
-        }
+        Selector::observe(self, own(&*memory.0), completion);
+    }
+
+    fn report(&self, memory: &AnyMemory, report: &LoadReport, now: Instant) {
+        Selector::report(self, own(&*memory.0), report, now);
     }
 }
 
@@ -69,7 +82,6 @@ impl<B: Backend> AnySelector<B> {
 impl<B: Backend> Selector<B> for AnySelector<B> {
     type Memory = AnyMemory;
     type Table = AnyTable;
-    const OBSERVES: bool = true;
 
     fn memory(&self, backend: &B) -> AnyMemory {
         self.0.memory(backend)
@@ -88,8 +100,16 @@ impl<B: Backend> Selector<B> for AnySelector<B> {
         self.0.select(table, pick)
     }
 
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+
     fn observe(&self, memory: &AnyMemory, completion: &Completion) {
         self.0.observe(memory, completion);
+    }
+
+    fn report(&self, memory: &AnyMemory, report: &LoadReport, now: Instant) {
+        self.0.report(memory, report, now);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{array::from_fn, iter};
 
-use super::{Completion, Failures, Members, Pick, Selector, alias::Alias, roster::At};
+use super::{Completion, Failures, Members, Needs, Pick, Selector, alias::Alias, roster::At};
 use crate::backend::Backend;
 
 /// Each request goes to the member with the fewest requests in flight over its weight, of `d` members drawn at
@@ -294,8 +294,6 @@ impl LeastLoaded {
 impl<B: Backend> Selector<B> for LeastLoaded {
     type Memory = Failures;
     type Table = LeastLoadedTable;
-    const OBSERVES: bool = true;
-    const OBSERVES_SUCCESS: bool = false;
 
     fn memory(&self, _: &B) -> Failures {
         Failures::default()
@@ -324,6 +322,10 @@ impl<B: Backend> Selector<B> for LeastLoaded {
             return Some(at);
         }
         self.among_failing(table.0.as_ref(), pick)
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().failures()
     }
 
     fn observe(&self, failures: &Failures, completion: &Completion) {

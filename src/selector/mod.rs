@@ -40,7 +40,7 @@
 //! - **A weighted stride** ([Waldspurger and Weihl 1995](https://dl.acm.org/doi/10.5555/889650)): the position is in the
 //!   selector and survives; the table is the order, or what makes it ([`RoundRobin`] is one).
 //! - **Peak EWMA** ([Finagle](https://twitter.github.io/finagle/guide/Clients.html)): the memory is an atomic estimate
-//!   and its time; `OBSERVES` is true; `select` calls [`Pick::now`], so that the latency is measured and the estimate
+//!   and its time; it [needs](Selector::needs) completions; `select` calls [`Pick::now`], so that the latency is measured and the estimate
 //!   decays as it is read, and compares estimate × [load](Pick::load) of two; [`observe`](Selector::observe) raises it
 //!   at once to a higher sample, lets it sink to a lower, and lets a [censored](Completion::outcome) one only raise it.
 //! - **Prequal** ([Wydrowski et al. 2024](https://www.usenix.org/conference/nsdi24/presentation/wydrowski)): the pool of
@@ -70,13 +70,14 @@ mod strategy;
 
 use std::time::{Duration, Instant};
 
+pub use crate::needs::Needs;
 pub use any::{AnyMemory, AnySelector, AnyTable};
 pub use failures::Failures;
 pub use generator::Generator;
 pub use least_loaded::{Choices, LeastLoaded, LeastLoadedTable};
 pub use members::Members;
 pub use pick::Pick;
-pub(crate) use pick::{Obstacle, View};
+pub(crate) use pick::{Obstacle, Surroundings, View};
 pub use random::{Random, RandomTable};
 pub use roster::At;
 pub(crate) use roster::{Roster, Row};
@@ -86,6 +87,7 @@ pub use strategy::{Strategy, StrategyError};
 use crate::{
     backend::Backend,
     clock::{Clock, Stamp},
+    load::LoadReport,
     member::Outcome,
 };
 
@@ -103,13 +105,6 @@ pub trait Selector<B: Backend>: Send + Sync + 'static {
     /// What is prepared, off the request's way, from the members of one snapshot.
     type Table: Send + Sync + 'static;
 
-    /// Whether [`observe`](Selector::observe) is to be called.
-    const OBSERVES: bool = false;
-
-    /// Whether successes are to be observed as well. A selector that learns of failures alone saves a call on the way
-    /// of every request that goes well.
-    const OBSERVES_SUCCESS: bool = Self::OBSERVES;
-
     /// The memory of a backend that joins.
     fn memory(&self, backend: &B) -> Self::Memory;
 
@@ -121,12 +116,22 @@ pub trait Selector<B: Backend>: Send + Sync + 'static {
         None
     }
 
+    /// What it wants to be told while requests go by; nothing, unless said so here. Asked once, when the pool is made.
+    fn needs(&self) -> Needs {
+        Needs::nothing()
+    }
+
     /// Chooses one of the open members.
     fn select(&self, table: &Self::Table, pick: &Pick<'_, B, Self::Memory>) -> Option<At>;
 
     /// Learns how a request went: once for each, as soon as it is known, which is before a body has ended.
     fn observe(&self, memory: &Self::Memory, completion: &Completion) {
         let _ = (memory, completion);
+    }
+
+    /// Learns what a member says of its load, `now`: with an answer, or in reply to a probe.
+    fn report(&self, memory: &Self::Memory, report: &LoadReport, now: Instant) {
+        let _ = (memory, report, now);
     }
 }
 

@@ -1,6 +1,11 @@
 //! What a selector sees while it chooses.
 
-use std::{cell::Cell, fmt, time::Instant};
+use std::{
+    cell::Cell,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Instant,
+};
 
 use super::{
     generator::Generator,
@@ -11,15 +16,33 @@ use crate::{
     clock::{Clock, Stamp},
     member::Lives,
     readiness::Condition,
+    sync::Line,
 };
+
+/// What a pick looks at besides members: the time, and what is in flight in all.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Clock,
+    /// What stamps count from.
+    pub(crate) epoch: Instant,
+    /// Kept only for a selector that needs it.
+    pub(crate) in_flight: Line<AtomicU64>,
+}
+
+impl Surroundings {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            epoch: clock.now(),
+            clock,
+            in_flight: Line::default(),
+        }
+    }
+}
 
 /// What all selectors of one pick share, however they are nested.
 pub(crate) struct View<'a, B> {
     roster: &'a Roster<B>,
     ask: &'a Ask,
-    clock: &'a Clock,
-    /// What stamps count from.
-    epoch: &'a Instant,
+    surroundings: &'a Surroundings,
     now: Cell<Option<Instant>>,
     /// By value, and put back after the pick: a borrow would make nested picks' lifetimes invariant.
     random: Cell<Generator>,
@@ -30,17 +53,11 @@ pub(crate) struct View<'a, B> {
 }
 
 impl<'a, B> View<'a, B> {
-    pub(crate) fn new(
-        roster: &'a Roster<B>,
-        ask: &'a Ask,
-        (clock, epoch): (&'a Clock, &'a Instant),
-        random: Generator,
-    ) -> Self {
+    pub(crate) fn new(roster: &'a Roster<B>, ask: &'a Ask, surroundings: &'a Surroundings, random: Generator) -> Self {
         Self {
             roster,
             ask,
-            clock,
-            epoch,
+            surroundings,
             now: Cell::new(None),
             random: Cell::new(random),
             plain: !roster.is_limited() && ask.tried().is_empty() && !roster.has_readiness(),
@@ -241,6 +258,13 @@ impl<'a, B, M> Pick<'a, B, M> {
         self.view.roster.load(at)
     }
 
+    /// Requests in flight in the whole pool, from this process: at its members and at those that were. Kept only if the
+    /// selector [needs](super::Selector::needs) it; else 0.
+    #[inline]
+    pub fn total_in_flight(&self) -> u64 {
+        self.view.surroundings.in_flight.0.load(Relaxed)
+    }
+
     /// Whether nothing needs to be asked member by member, neither if it is open nor for its earlier incarnations.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
@@ -274,7 +298,7 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// The time of the pick. Only if this is called is the clock read, once, and the latency of the request measured.
     pub fn now(&self) -> Instant {
         self.view.now.get().unwrap_or_else(|| {
-            let now = self.view.clock.now();
+            let now = self.view.surroundings.clock.now();
             self.view.now.set(Some(now));
             now
         })
@@ -282,7 +306,7 @@ impl<'a, B, M> Pick<'a, B, M> {
 
     /// [`now`](Pick::now), counted from when the pool was made.
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp::since(*self.view.epoch, Some(self.now()))
+        Stamp::since(self.view.surroundings.epoch, Some(self.now()))
     }
 
     /// 64 random bits.

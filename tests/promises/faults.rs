@@ -153,7 +153,9 @@ async fn the_latency_of_a_call_is_that_of_its_head() {
     impl Selector<Plain> for Timed {
         type Memory = ();
         type Table = ();
-        const OBSERVES: bool = true;
+        fn needs(&self) -> Needs {
+            Needs::nothing().completions()
+        }
         fn memory(&self, _: &Plain) {}
         fn prepare(&self, _: &Members<'_, Plain, ()>) {}
         fn select(&self, _: &(), pick: &Pick<'_, Plain, ()>) -> Option<At> {

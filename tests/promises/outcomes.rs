@@ -7,7 +7,7 @@ use std::{
 
 use equipoise::{
     Ask, Backend, ManualClock, Outcome, Pool, Selector, Tally,
-    selector::{At, Completion, Members, Pick},
+    selector::{At, Completion, Members, Needs, Pick},
 };
 
 use super::*;
@@ -24,7 +24,9 @@ struct Observer {
 impl<B: Backend> Selector<B> for Observer {
     type Memory = ();
     type Table = ();
-    const OBSERVES: bool = true;
+    fn needs(&self) -> Needs {
+        Needs::nothing().completions()
+    }
     fn memory(&self, _: &B) {}
     fn prepare(&self, _: &Members<'_, B, ()>) {}
     fn select(&self, _: &(), pick: &Pick<'_, B, ()>) -> Option<At> {
