@@ -86,7 +86,7 @@ pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
-pub use selector::{AnySelector, LeastLoaded, Random, RoundRobin, Selector, Strategy, StrategyError};
+pub use selector::{AnySelector, LeastLoaded, ParameterError, Random, RoundRobin, Selector, Strategy, StrategyError};
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "http"))]

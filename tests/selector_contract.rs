@@ -4,7 +4,7 @@
 
 use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
-    selector::{At, Choices, Completion, Members, Needs, Pick},
+    selector::{At, Choices, Completion, Members, Needs, Pick, Start},
     selector_suite,
     testing::Suite,
 };
@@ -13,18 +13,23 @@ fn least_of(d: usize) -> LeastLoaded {
     LeastLoaded::of(Choices::new(d).unwrap())
 }
 
+fn round_robin() -> Strategy {
+    "round_robin".parse().unwrap()
+}
+
 selector_suite!(random: Random::new());
 selector_suite!(round_robin: RoundRobin::new());
+selector_suite!(round_robin_from_anywhere: RoundRobin::starting(Start::Random));
 selector_suite!(least_loaded: LeastLoaded::new());
 selector_suite!(least_of_1: least_of(1));
 selector_suite!(least_of_2: least_of(2));
 selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 
-selector_suite!(any_random: Strategy::Random.selector());
-selector_suite!(any_round_robin: Strategy::RoundRobin.selector());
+selector_suite!(any_random: Strategy::Random(Random::new()).selector());
+selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
-selector_suite!(any_of_any: AnySelector::new(Strategy::RoundRobin.selector()));
+selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
@@ -158,7 +163,7 @@ selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new())
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);
-selector_suite!(both_nested: Both(Both(Random::new(), Remembering), Strategy::RoundRobin.selector()));
+selector_suite!(both_nested: Both(Both(Random::new(), Remembering), round_robin().selector()));
 selector_suite!(any_of_wrapped: AnySelector::new(Both(Halves::second(RoundRobin::new()), Remembering)), weights = ignored);
 
 /// A type by its name, and a backend of one's own.

@@ -1,11 +1,11 @@
 //! What each selector does exactly: the order of round robin, the shares of random, whom least loaded takes.
 #![cfg(not(loom))]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use equipoise::{
     Ask, Driver, Endpoint, Home, LeastLoaded, ManualClock, Outcome, Pool, Random, RoundRobin, Selector,
-    selector::{At, Choices},
+    selector::{At, Choices, Start},
 };
 use futures_util::FutureExt;
 
@@ -151,6 +151,27 @@ fn round_robin_s_position_survives_a_rebuild_and_is_shared_by_clones() {
     let turn = |pool: &mut Pool<Backend, RoundRobin>| pool.pick(&Ask::new()).unwrap().backend_id().to_owned();
     let turns: String = (0..3).flat_map(|_| [turn(&mut bench.pool), turn(&mut clone)]).collect();
     assert_eq!(turns, "cdabcd");
+}
+
+#[test]
+fn round_robin_may_start_anywhere_and_goes_on_from_there() {
+    let start = |seed| {
+        let members = (0..26).map(|index| Endpoint::new(id(index), ()));
+        let selector = RoundRobin::starting(Start::Random);
+        let builder = Pool::builder_on(ManualClock::new().clock()).selector(selector);
+        let (pool, driver) = builder.seed(seed).backends(members).build();
+        let word = Bench { pool, driver }.word(52);
+        let first = word.chars().next().unwrap();
+        let order: String = ('a'..='z')
+            .cycle()
+            .skip_while(|letter| *letter != first)
+            .take(52)
+            .collect();
+        assert_eq!(word, order);
+        first
+    };
+    let starts: BTreeSet<char> = (0..64).map(start).collect();
+    assert!(starts.len() > 13, "replicas march in step: {starts:?}");
 }
 
 #[test]

@@ -17,7 +17,11 @@ fn strategy(text: &str) {
     match text.parse::<Strategy>() {
         Ok(strategy) => {
             let printed = strategy.to_string();
-            assert_eq!(printed.parse(), Ok(strategy), "{text:?} is printed as {printed:?}");
+            assert_eq!(
+                printed.parse().as_ref(),
+                Ok(&strategy),
+                "{text:?} is printed as {printed:?}"
+            );
             assert!(printed.starts_with(strategy.name()));
             // It can be made as well, whatever its numbers.
             let _ = strategy.selector::<Endpoint<()>>();

@@ -2,7 +2,12 @@
 
 use std::{array::from_fn, iter};
 
-use super::{Completion, Failures, Members, Needs, Pick, Selector, alias::Alias, roster::At};
+use super::{
+    AnySelector, Completion, Failures, Members, Needs, Pick, Selector,
+    alias::Alias,
+    roster::At,
+    strategy::named::{Named, Parameter, whole},
+};
 use crate::backend::Backend;
 
 /// Each request goes to the member with the fewest requests in flight over its weight, of `d` members drawn at
@@ -93,6 +98,21 @@ fn key(load: usize, tie: u32, order: usize) -> u64 {
 
 /// The order within a key.
 const ORDER: u64 = (1 << 6) - 1;
+
+impl Named for LeastLoaded {
+    const NAME: &'static str = "least_loaded";
+    const SUMMARY: &'static str = "the fewest requests in flight for its weight, of d members drawn at random";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter {
+        name: "d",
+        allowed: "a whole number from 1 to 32",
+        get: |selector| selector.choices.get().to_string(),
+        set: |_, text| whole(text).and_then(Choices::new).map(LeastLoaded::of),
+    }];
+
+    fn selector<B: Backend>(&self) -> AnySelector<B> {
+        AnySelector::new(*self)
+    }
+}
 
 impl LeastLoaded {
     /// Up to how many members all are looked at, at most 64. Two choices stay two, as their name says.

@@ -81,8 +81,8 @@ pub(crate) use pick::{Obstacle, Surroundings, View};
 pub use random::{Random, RandomTable};
 pub use roster::At;
 pub(crate) use roster::{Roster, Row};
-pub use round_robin::{RoundRobin, RoundRobinTable};
-pub use strategy::{Strategy, StrategyError};
+pub use round_robin::{RoundRobin, RoundRobinTable, Start};
+pub use strategy::{ParameterError, Strategy, StrategyError};
 
 use crate::{
     backend::Backend,

@@ -1,13 +1,13 @@
 //! Random choice, by weight.
 
-use super::{Members, Pick, Selector, alias::Alias, roster::At};
+use super::{AnySelector, Members, Pick, Selector, alias::Alias, roster::At, strategy::named::Named};
 use crate::backend::Backend;
 
 /// Each request goes to a random member, by weight. O(1).
 ///
 /// Needs no state and no agreement, and balances worst: among `n` members with as many requests, the fullest has
 /// about ln n ∕ ln ln n (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Random;
 
@@ -22,6 +22,15 @@ impl Random {
     /// A random choice.
     pub fn new() -> Self {
         Self
+    }
+}
+
+impl Named for Random {
+    const NAME: &'static str = "random";
+    const SUMMARY: &'static str = "a random member, by weight";
+
+    fn selector<B: Backend>(&self) -> AnySelector<B> {
+        AnySelector::new(*self)
     }
 }
 

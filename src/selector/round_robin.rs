@@ -5,7 +5,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{Members, Pick, Selector, roster::At};
+use super::{
+    AnySelector, Members, Pick, Selector,
+    roster::At,
+    strategy::named::{Named, Parameter},
+};
 use crate::{backend::Backend, sync::Line};
 
 /// Each request goes to the next member in turn. O(1), one atomic operation.
@@ -18,7 +22,19 @@ use crate::{backend::Backend, sync::Line};
 /// Quasi-Monte Carlo Methods", 1992, §3.1).
 #[derive(Debug, Default)]
 pub struct RoundRobin {
+    start: Start,
     turn: Line<AtomicU64>,
+}
+
+/// Whose turn is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Start {
+    /// The first member's.
+    #[default]
+    First,
+    /// Anybody's, so that many replicas that start together do not march in step.
+    Random,
 }
 
 /// The longest smooth order that is written out, in picks.
@@ -44,6 +60,53 @@ impl RoundRobin {
     /// Round robin, from the first member on.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Round robin from somewhere else.
+    pub fn starting(start: Start) -> Self {
+        Self {
+            start,
+            turn: Line::default(),
+        }
+    }
+
+    #[inline]
+    fn turn<B>(&self, pick: &Pick<'_, B, ()>) -> u64 {
+        let turn = self.turn.0.fetch_add(1, Relaxed);
+        if turn == 0 && self.start == Start::Random {
+            return self.begin(pick.random());
+        }
+        turn
+    }
+
+    #[cold]
+    fn begin(&self, random: u64) -> u64 {
+        // Half of all turns are left until they begin anew.
+        let offset = random >> 1;
+        self.turn.0.fetch_add(offset, Relaxed);
+        offset
+    }
+}
+
+impl Named for Start {
+    const NAME: &'static str = "round_robin";
+    const SUMMARY: &'static str = "the next member in turn, in a smooth order by weight";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter {
+        name: "start",
+        allowed: "first or random",
+        get: |start| match start {
+            Self::First => "first".to_owned(),
+            Self::Random => "random".to_owned(),
+        },
+        set: |_, text| match text {
+            "first" => Some(Self::First),
+            "random" => Some(Self::Random),
+            _ => None,
+        },
+    }];
+
+    fn selector<B: Backend>(&self) -> AnySelector<B> {
+        AnySelector::new(RoundRobin::starting(*self))
     }
 }
 
@@ -74,7 +137,7 @@ impl<B: Backend> Selector<B> for RoundRobin {
             return None;
         }
         let next = || {
-            let turn = self.turn.0.fetch_add(1, Relaxed);
+            let turn = self.turn(pick);
             match &table.0 {
                 Order::Plain => At((turn % len) as u32),
                 Order::Smooth(order) => order[(turn % order.len() as u64) as usize],

@@ -1,55 +1,104 @@
 //! The strategies by name, for configuration files and command lines.
 
+mod error;
+pub(crate) mod named;
+mod text;
+
 use std::{fmt, str::FromStr};
 
-use super::{AnySelector, Choices, LeastLoaded, Random, RoundRobin};
+pub use error::{ParameterError, StrategyError};
+use named::Named;
+
+use super::{AnySelector, LeastLoaded, Random, round_robin::Start};
 use crate::backend::Backend;
 
-/// A selector by its name and parameters: `random`, `round_robin`, `least_loaded`, `least_loaded(d=2)`.
-///
-/// ```
-/// use equipoise::Strategy;
-///
-/// let strategy: Strategy = "least_loaded(d=2)".parse()?;
-/// assert_eq!(strategy.to_string(), "least_loaded(d=2)");
-///
-/// let wrong = "least_loaded(d=0)".parse::<Strategy>().unwrap_err();
-/// assert_eq!(wrong.to_string(), "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32");
-/// # Ok::<_, equipoise::StrategyError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// [`Random`].
-    Random,
-    /// [`RoundRobin`].
-    RoundRobin,
+/// How many strategies may be inside each other.
+const DEEPEST: usize = 8;
+
+/// The strategies, in the order in which help lists them.
+macro_rules! strategies {
+    ($($(#[$doc:meta])* $variant:ident($settings:ty),)+) => {
+        /// A selector by its name and parameters: `random`, `least_loaded(d=2)`.
+        ///
+        /// ```
+        /// use equipoise::Strategy;
+        ///
+        /// let strategy: Strategy = "least_loaded(d=2)".parse()?;
+        /// assert_eq!(strategy.to_string(), "least_loaded(d=2)");
+        ///
+        /// let wrong = "least_loaded(d=0)".parse::<Strategy>().unwrap_err();
+        /// assert_eq!(wrong.to_string(), "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32");
+        /// # Ok::<_, equipoise::StrategyError>(())
+        /// ```
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Strategy {
+            $($(#[$doc])* $variant($settings),)+
+        }
+
+        impl Strategy {
+            /// Every strategy, with its default parameters: for the help of a command line.
+            pub fn all() -> impl Iterator<Item = Self> {
+                [$(Self::$variant(<$settings>::default())),+].into_iter()
+            }
+
+            /// The name, without parameters.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => <$settings>::NAME,)+
+                }
+            }
+
+            /// The selector.
+            pub fn selector<B: Backend>(&self) -> AnySelector<B> {
+                match self {
+                    $(Self::$variant(settings) => settings.selector(),)+
+                }
+            }
+
+            fn read(name: &str, inside: &str, depth: usize) -> Result<Self, StrategyError> {
+                match name {
+                    $(<$settings>::NAME => text::read(inside, depth).map(Self::$variant),)+
+                    _ => Err(StrategyError::Name(name.to_owned())),
+                }
+            }
+
+            fn write_help(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+                match self {
+                    $(Self::$variant(settings) => text::help(settings, f),)+
+                }
+            }
+        }
+
+        /// The text that [`from_str`](Strategy::from_str) reads; parameters only where they are not the default.
+        impl fmt::Display for Strategy {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant(settings) => text::write(settings, f),)+
+                }
+            }
+        }
+    };
+}
+
+strategies! {
     /// [`LeastLoaded`].
     LeastLoaded(LeastLoaded),
+    /// [`RoundRobin`](super::RoundRobin).
+    RoundRobin(Start),
+    /// [`Random`].
+    Random(Random),
 }
 
 impl Strategy {
-    /// Every strategy, with its default parameters: for the help of a command line.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::LeastLoaded(LeastLoaded::new()), Self::RoundRobin, Self::Random].into_iter()
-    }
-
-    /// The name, without parameters.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Random => "random",
-            Self::RoundRobin => "round_robin",
-            Self::LeastLoaded(_) => "least_loaded",
+    /// All strategies with their parameters, defaults and ranges: for the help of a command line.
+    pub fn help() -> String {
+        let mut help = String::new();
+        for strategy in Self::all() {
+            // A string takes whatever is written to it.
+            let _ = strategy.write_help(&mut help);
         }
-    }
-
-    /// The selector.
-    pub fn selector<B: Backend>(&self) -> AnySelector<B> {
-        match self {
-            Self::Random => AnySelector::new(Random::new()),
-            Self::RoundRobin => AnySelector::new(RoundRobin::new()),
-            Self::LeastLoaded(selector) => AnySelector::new(*selector),
-        }
+        help
     }
 }
 
@@ -59,147 +108,13 @@ impl Default for Strategy {
     }
 }
 
-/// The text that [`from_str`](Strategy::from_str) reads; parameters only where they are not the default.
-impl fmt::Display for Strategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        match self {
-            Self::LeastLoaded(selector) if *selector != LeastLoaded::new() => {
-                write!(f, "(d={})", selector.choices().get())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl FromStr for Strategy {
     type Err = StrategyError;
 
     fn from_str(text: &str) -> Result<Self, StrategyError> {
-        let text = text.trim();
-        let (name, parameters) = match text.split_once('(') {
-            None => (text, ""),
-            Some((name, rest)) => {
-                let inside = rest
-                    .strip_suffix(')')
-                    .ok_or_else(|| StrategyError::Parenthesis(text.to_owned()))?;
-                (name.trim_end(), inside)
-            }
-        };
-        let mut strategy = Self::all()
-            .find(|strategy| strategy.name() == name)
-            .ok_or_else(|| StrategyError::Name(name.to_owned()))?;
-        let parameters = parameters.split(',').map(str::trim);
-        let mut keys = Vec::new();
-        for parameter in parameters.filter(|parameter| !parameter.is_empty()) {
-            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let key = key.trim_end();
-            if keys.contains(&key) {
-                return Err(StrategyError::Twice(key.to_owned()));
-            }
-            keys.push(key);
-            strategy.set(key, value.trim_start())?;
-        }
-        Ok(strategy)
+        text::strategy(text, 0)
     }
 }
-
-impl Strategy {
-    fn set(&mut self, key: &str, value: &str) -> Result<(), StrategyError> {
-        let strategy = self.name();
-        match (self, key) {
-            (Self::LeastLoaded(selector), "d") => {
-                // `+2` would parse; nobody means it.
-                let digits = Some(value).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-                let choices = digits.and_then(|digits| digits.parse().ok()).and_then(Choices::new);
-                *selector = LeastLoaded::of(choices.ok_or_else(|| StrategyError::Value {
-                    strategy,
-                    parameter: "d",
-                    value: value.to_owned(),
-                    allowed: "a whole number from 1 to 32",
-                })?);
-                Ok(())
-            }
-            (this, _) => Err(StrategyError::Parameter {
-                strategy,
-                parameter: key.to_owned(),
-                allowed: match this {
-                    Self::LeastLoaded(_) => "d",
-                    _ => "none",
-                },
-            }),
-        }
-    }
-}
-
-/// A text that names no [`Strategy`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StrategyError {
-    /// No strategy has this name.
-    Name(String),
-    /// The parameters do not end in a parenthesis.
-    Parenthesis(String),
-    /// A parameter is given more than once.
-    Twice(String),
-    /// The strategy has no such parameter.
-    Parameter {
-        /// The strategy.
-        strategy: &'static str,
-        /// What was given.
-        parameter: String,
-        /// What there is.
-        allowed: &'static str,
-    },
-    /// A parameter's value is out of its range.
-    Value {
-        /// The strategy.
-        strategy: &'static str,
-        /// The parameter.
-        parameter: &'static str,
-        /// What was given.
-        value: String,
-        /// The range.
-        allowed: &'static str,
-    },
-}
-
-impl fmt::Display for StrategyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => {
-                write!(f, "unknown strategy '{name}': expected ")?;
-                let names: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
-                f.write_str(&names.join(", "))
-            }
-            Self::Parenthesis(text) => write!(f, "invalid strategy '{text}': expected NAME or NAME(PARAMETER=VALUE)"),
-            Self::Twice(key) => write!(f, "invalid strategy: expected {key} once"),
-            Self::Parameter {
-                strategy,
-                parameter,
-                allowed,
-            } => {
-                write!(
-                    f,
-                    "unknown parameter '{parameter}' of strategy {strategy}: expected {allowed}"
-                )
-            }
-            Self::Value {
-                strategy,
-                parameter,
-                value,
-                allowed,
-            } => {
-                write!(
-                    f,
-                    "invalid {parameter} '{value}' of strategy {strategy}: expected {allowed}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for StrategyError {}
 
 #[cfg(feature = "serde")]
 impl serde::Serialize for Strategy {
@@ -240,7 +155,7 @@ mod tests {
             assert_eq!(text.parse::<Strategy>().unwrap().to_string(), "least_loaded(d=2)");
         }
         assert_eq!("least_loaded(d=8)".parse(), Ok(Strategy::default()));
-        assert_eq!("random()".parse(), Ok(Strategy::Random));
+        assert_eq!("random()".parse(), Ok(Strategy::Random(Random::new())));
     }
 
     #[test]
