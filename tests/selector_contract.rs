@@ -25,6 +25,7 @@ selector_suite!(least_of_1: least_of(1));
 selector_suite!(least_of_2: least_of(2));
 selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
+selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());

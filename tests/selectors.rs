@@ -247,6 +247,43 @@ fn least_loaded_takes_the_least_loaded_of_up_to_16() {
 }
 
 #[test]
+fn least_loaded_of_all_finds_the_one_among_many_and_shares_ties_by_weight() {
+    let weights: Vec<u32> = (0..150).map(|index| 1 + index % 3).collect();
+    let all = || LeastLoaded::of(Choices::all());
+    let mut full = bench(all(), &weights);
+    let _held: Vec<_> = (0..150)
+        .filter(|index| *index != 131)
+        .map(|index| full.load(index, 1))
+        .collect();
+    assert_eq!(full.shares(100)[131], 100);
+    for weights in [weights, vec![7; 150]] {
+        let deviations = chi_square(&bench(all(), &weights).shares(50_000), &weights);
+        assert!(deviations.abs() < 4.0, "{deviations}");
+        // Those that tie may stand anywhere among those that do not.
+        let mut some = bench(all(), &weights);
+        let _held: Vec<_> = (0..150)
+            .filter(|index| index % 5 > 1)
+            .map(|index| some.load(index, 1))
+            .collect();
+        let tied = |index: usize| index % 5 <= 1;
+        let due: Vec<u32> = (0..150)
+            .filter(|index| tied(*index))
+            .map(|index| weights[index])
+            .collect();
+        let shares: Vec<u64> = some
+            .shares(30_000)
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| tied(*index))
+            .map(|(_, share)| share)
+            .collect();
+        assert_eq!(shares.iter().sum::<u64>(), 30_000);
+        let deviations = chi_square(&shares, &due);
+        assert!(deviations.abs() < 4.0, "{deviations}");
+    }
+}
+
+#[test]
 fn least_loaded_goes_by_load_over_weight() {
     let mut bench = bench(LeastLoaded::new(), &[4, 1]);
     let _b = bench.load(1, 2);

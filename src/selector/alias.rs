@@ -1,6 +1,8 @@
 //! Walker's alias table: a member by weight in constant time (Vose, "A linear algorithm for generating random numbers
 //! with a given distribution", IEEE TSE 17 (9), 1991).
 
+use std::array::from_fn;
+
 use super::{members::Members, pick::Pick, roster::At};
 
 /// Draws members by weight, each off by at most 2⁻³² of one column's share. 8 bytes a member.
@@ -56,5 +58,27 @@ impl Alias {
 
     pub(super) fn draw<B, M>(&self, pick: &Pick<'_, B, M>) -> At {
         self.at(pick.random())
+    }
+
+    /// `d` different members, at most `D`, drawn by weight; who is drawn again is drawn anew, up to a bound, as where few
+    /// members have nearly all the weight there may be fewer than `d`. What is missing is out of range.
+    #[inline(always)]
+    pub(super) fn distinct<const D: usize, B, M>(&self, d: usize, pick: &Pick<'_, B, M>) -> [At; D] {
+        // As a rule the first are different.
+        let mut drawn: [At; D] = pick.with_random(|random| from_fn(|_| self.at(random.next())));
+        let is_known = |drawn: &[At; D], order: usize| drawn[..order].contains(&drawn[order]);
+        if (1..d).any(|order| is_known(&drawn, order)) {
+            let mut left = 3 * d;
+            for order in 1..d {
+                while is_known(&drawn, order) {
+                    drawn[order] = if left == 0 { At(u32::MAX) } else { self.draw(pick) };
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                }
+            }
+        }
+        drawn
     }
 }

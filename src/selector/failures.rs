@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Completion;
-use crate::{clock::Stamp, member::Outcome};
+use crate::{clock::Stamp, member::Outcome, sync::Line};
 
 /// What [`LeastLoaded`](super::LeastLoaded) remembers of a member: its failures of late. A request that fails at once
 /// leaves its place at once, and the member that does that to all looks the least loaded of all; so a failure keeps a
@@ -21,11 +21,12 @@ const WEIGH: Duration = Duration::from_secs(1);
 const COUNT: u32 = 24;
 
 impl Failures {
-    pub(super) fn observe(&self, completion: &Completion) {
+    pub(super) fn observe(&self, completion: &Completion, failing: &Failing) {
         if completion.outcome != Outcome::Failure {
             return;
         }
         let until = millis(completion.stamp) + WEIGH.as_millis() as u64;
+        failing.0.0.fetch_max(until, Relaxed);
         let add = |last: u64| {
             let count = if last >> COUNT < millis(completion.stamp) {
                 0
@@ -38,7 +39,7 @@ impl Failures {
         let _ = self.0.fetch_update(Relaxed, Relaxed, add);
     }
 
-    /// Whether there are none, or none that were not found to weigh no more.
+    /// Whether the member has none, or none that were not found to weigh no more.
     #[inline]
     pub(super) fn is_clear(&self) -> bool {
         self.0.load(Relaxed) == 0
@@ -53,6 +54,29 @@ impl Failures {
         // Unless there was another in between; and if this fails, the next pick tries again.
         let _ = self.0.compare_exchange(last, 0, Relaxed, Relaxed);
         0
+    }
+}
+
+/// Whether any member of a pool has failed of late: one word for all, so that a pick that finds none need not look at
+/// the member it has chosen, which may not be in the cache.
+///
+/// It is the last time until which a failure weighs, in milliseconds; 0 if none does.
+#[derive(Debug, Default)]
+pub(super) struct Failing(Line<AtomicU64>);
+
+impl Failing {
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        self.0.0.load(Relaxed) == 0
+    }
+
+    /// Once the last failure weighs no more.
+    pub(super) fn forget(&self, now: Stamp) {
+        let last = self.0.0.load(Relaxed);
+        if last < millis(now) {
+            // Unless there was another in between.
+            let _ = self.0.0.compare_exchange(last, 0, Relaxed, Relaxed);
+        }
     }
 }
 

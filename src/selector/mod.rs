@@ -58,6 +58,7 @@
 
 mod alias;
 mod any;
+mod draw;
 mod failures;
 mod generator;
 mod least_loaded;
@@ -72,9 +73,10 @@ use std::time::{Duration, Instant};
 
 pub use crate::needs::Needs;
 pub use any::{AnyMemory, AnySelector, AnyTable};
+pub use draw::Choices;
 pub use failures::Failures;
 pub use generator::Generator;
-pub use least_loaded::{Choices, LeastLoaded, LeastLoadedTable};
+pub use least_loaded::{LeastLoaded, LeastLoadedTable};
 pub use members::Members;
 pub use pick::Pick;
 pub(crate) use pick::{Obstacle, Surroundings, View};

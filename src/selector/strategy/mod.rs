@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 pub use error::{ParameterError, StrategyError};
 use named::Named;
 
-use super::{AnySelector, LeastLoaded, Random, round_robin::Start};
+use super::{AnySelector, Choices, Random, round_robin::Start};
 use crate::backend::Backend;
 
 /// How many strategies may be inside each other.
@@ -27,7 +27,7 @@ macro_rules! strategies {
         /// assert_eq!(strategy.to_string(), "least_loaded(d=2)");
         ///
         /// let wrong = "least_loaded(d=0)".parse::<Strategy>().unwrap_err();
-        /// assert_eq!(wrong.to_string(), "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32");
+        /// assert_eq!(wrong.to_string(), "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32, or all");
         /// # Ok::<_, equipoise::StrategyError>(())
         /// ```
         #[derive(Clone, Debug, PartialEq)]
@@ -82,8 +82,8 @@ macro_rules! strategies {
 }
 
 strategies! {
-    /// [`LeastLoaded`].
-    LeastLoaded(LeastLoaded),
+    /// [`LeastLoaded`](super::LeastLoaded).
+    LeastLoaded(Choices),
     /// [`RoundRobin`](super::RoundRobin).
     RoundRobin(Start),
     /// [`Random`].
@@ -104,7 +104,7 @@ impl Strategy {
 
 impl Default for Strategy {
     fn default() -> Self {
-        Self::LeastLoaded(LeastLoaded::new())
+        Self::LeastLoaded(Choices::default())
     }
 }
 
@@ -178,19 +178,19 @@ mod tests {
             ),
             (
                 "least_loaded(d)",
-                "invalid d '' of strategy least_loaded: expected a whole number from 1 to 32",
+                "invalid d '' of strategy least_loaded: expected a whole number from 1 to 32, or all",
             ),
             (
                 "least_loaded(d=33)",
-                "invalid d '33' of strategy least_loaded: expected a whole number from 1 to 32",
+                "invalid d '33' of strategy least_loaded: expected a whole number from 1 to 32, or all",
             ),
             (
                 "least_loaded(d=+2)",
-                "invalid d '+2' of strategy least_loaded: expected a whole number from 1 to 32",
+                "invalid d '+2' of strategy least_loaded: expected a whole number from 1 to 32, or all",
             ),
             (
                 "least_loaded(d=-1)",
-                "invalid d '-1' of strategy least_loaded: expected a whole number from 1 to 32",
+                "invalid d '-1' of strategy least_loaded: expected a whole number from 1 to 32, or all",
             ),
         ] {
             assert_eq!(text.parse::<Strategy>().unwrap_err().to_string(), message);
@@ -214,7 +214,7 @@ mod tests {
             ),
             (
                 "\"least_loaded(d=0)\"",
-                "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32",
+                "invalid d '0' of strategy least_loaded: expected a whole number from 1 to 32, or all",
             ),
         ] {
             let error = serde_json::from_str::<Strategy>(json).unwrap_err().to_string();
