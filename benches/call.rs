@@ -18,7 +18,9 @@ use std::{
 };
 
 use equipoise::{
-    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, LeastLoaded, Pool, Random, RoundRobin, Selector,
+    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, KeyedLayer, LeastLoaded, Pool, Random,
+    RoundRobin, Selector,
+    key::HashFunction,
     selector::{At, Completion, Members, Needs, Pick},
 };
 use measure::ratio::{Case, median};
@@ -144,6 +146,22 @@ fn dispatch_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector
     })
 }
 
+/// A call whose key is taken on the way, by a closure that hashes the request with `function` or hands it on as it is.
+fn keyed_case<S: Selector<Endpoint<()>>>(
+    name: &str,
+    members: usize,
+    selector: S,
+    function: Option<HashFunction>,
+) -> Case {
+    let key = move |request: &u64| Some(function.map_or(*request, |function| function.hash(&request.to_le_bytes())));
+    let mut service = KeyedLayer::new(key).layer(balanced(members, selector));
+    assert!(matches!(call(&mut service), Some(7)), "{name} calls nobody");
+    let function = function.map_or("given", HashFunction::name);
+    Case::new(format!("keyed {name}/{members}, key {function}"), move || {
+        call(&mut service)
+    })
+}
+
 /// Calls a second that so many threads make together, each with a clone of its own.
 fn throughput<S: Selector<Endpoint<()>>>(threads: usize, service: &Balanced<S>) -> f64 {
     const TURN: Duration = Duration::from_millis(60);
@@ -191,6 +209,8 @@ fn main() {
             call_case("random, latency measured", members, Timed),
             dispatch_case("random", members, Random::new()),
             dispatch_case("least_loaded", members, LeastLoaded::new()),
+            keyed_case("random", members, Random::new(), None),
+            keyed_case("random", members, Random::new(), Some(HashFunction::Xxh3)),
         ]);
     }
     let is_measured = measure::run("call", cases);

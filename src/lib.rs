@@ -30,8 +30,9 @@
 //! Where to go on:
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
+//! - [`key`]: keys taken from requests, for selectors that bring the same key to the same place; [`KeyedLayer`].
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
-//! - `http` (feature `http`): HTTP clients, and leases that live in response bodies.
+//! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
 //! - `testing` (feature `testing`): a property suite for selectors, and scripted backends.
@@ -77,7 +78,7 @@ mod trace;
 
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};
-pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Plain, Protocol};
+pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Keyed, KeyedLayer, Plain, Protocol};
 pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};

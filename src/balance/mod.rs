@@ -2,17 +2,20 @@
 //!
 //! [`BalanceLayer`] wraps ONE inner service that knows how to call any backend: it is given the request and the
 //! backend chosen for it, as [`Assigned`]. Below it stand small adapters that turn an assigned request into what the
-//! inner service wants; around it stand services that know more of the request than one pick does (sessions, another
-//! try), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease lives meanwhile.
+//! inner service wants; around it stand services that know more of the request than one pick does ([keys](KeyedLayer),
+//! sessions, another try), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease
+//! lives meanwhile.
 
 mod dispatch;
 mod future;
+mod keyed;
 mod layer;
 mod protocol;
 mod service;
 
 pub use dispatch::{Answer, Dispatch};
 pub use future::{BalanceFuture, Dispatching};
+pub use keyed::{Keyed, KeyedFuture, KeyedLayer};
 pub use layer::BalanceLayer;
 pub use protocol::{Plain, Protocol};
 pub use service::{Assigned, Balance};

@@ -5,6 +5,7 @@ mod balance;
 mod discovery;
 mod failing_fast;
 mod faults;
+mod keyed;
 mod membership;
 mod no_allocation;
 mod outcomes;

@@ -7,8 +7,10 @@ use std::{
 
 use allocation_counter::measure;
 use equipoise::{
-    Ask, Assigned, BalanceLayer, BoxError, Dispatch, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector,
-    Strategy, selector::Choices,
+    Ask, Assigned, BalanceLayer, BoxError, Dispatch, Home, KeyedLayer, LeastLoaded, Outcome, Pool, Random, RoundRobin,
+    Selector, Strategy,
+    key::{HashFunction, Terminal},
+    selector::Choices,
 };
 use futures_util::future::poll_fn;
 use tower::{Layer, Service};
@@ -89,6 +91,34 @@ fn no_selector_allocates_from_ready_to_the_response() {
     }
     for strategy in Strategy::all() {
         allocates_nothing(strategy.name(), || strategy.selector());
+    }
+}
+
+#[test]
+fn no_key_allocates_from_ready_to_the_response() {
+    let (pool, _driver) = builder(&["a", "b", "c"]).build();
+    let hashed = |request: &u32| Some(HashFunction::Xxh3.hash(&request.to_le_bytes()));
+    let odd = |request: &u32| (request % 2 == 1).then_some(7);
+    let layer = KeyedLayer::new((Terminal(odd), hashed, odd));
+    let mut keyed = layer.layer(BalanceLayer::new(pool).layer(Bare));
+    let calls = measure(|| {
+        for request in 0..100 {
+            let called = async {
+                poll_fn(|cx| Service::<u32>::poll_ready(&mut keyed, cx)).await?;
+                keyed.call(request).await
+            };
+            assert_eq!(called.now_or_never().unwrap().unwrap(), request);
+        }
+    });
+    assert_eq!(calls.count_total, 0, "calls");
+    // What another service around the pick asks for besides: a home, of which the first one makes the index.
+    for ask in [Ask::new(), Ask::new().with_key(7), Ask::new().with_home(Home::new("b"))] {
+        drop(keyed.dispatch(&ask, 1).now_or_never());
+        let dispatches = measure(|| {
+            let answer = keyed.dispatch(&ask, 1).now_or_never().unwrap();
+            assert_eq!(answer.lease.unwrap().erase_twice(), 1);
+        });
+        assert_eq!(dispatches.count_total, 0, "{ask:?}");
     }
 }
 
