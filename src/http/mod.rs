@@ -1,4 +1,4 @@
-//! HTTP: requests sent to the chosen backend's origin, leases that live in response bodies.
+//! HTTP: requests sent to the chosen backend's origin, leases that live in response bodies, keys of requests.
 //!
 //! [`BalanceLayer::http`] is the ready pair for any client that takes an `http::Request` with an absolute URI, such as
 //! hyper-util's. reqwest has request and response types of its own, which tower translates:
@@ -15,14 +15,37 @@
 //!     .service(reqwest::Client::new())
 //! # }
 //! ```
+//!
+//! # Keys
+//! For selectors that bring the same key to the same place, a [`KeyedLayer`](crate::KeyedLayer) takes a key from each
+//! request: [`CookieKey`], [`HeaderKey`], [`PathKey`], [`QueryKey`] or [`ClientAddress`], a closure, or a
+//! [chain](crate::key#chains) of them. A value that is empty is no key. Each is hashed with XXH3 unless told otherwise.
+//!
+//! ```
+//! use std::net::SocketAddr;
+//!
+//! use equipoise::{BalanceLayer, KeyedLayer, Pool, http::{ClientAddress, CookieKey, HttpEndpoint}, key::Terminal};
+//! use tower::ServiceBuilder;
+//!
+//! # fn client<C: Clone>(pool: Pool<HttpEndpoint>, client: C) -> Result<(), equipoise::BoxError> {
+//! // The session if there is one, or else the client.
+//! let key = (Terminal(CookieKey::new("session")?), ClientAddress::new(SocketAddr::ip));
+//! let balanced = ServiceBuilder::new()
+//!     .layer(KeyedLayer::new(key))
+//!     .layer(BalanceLayer::http(pool))
+//!     .service(client);
+//! # Ok(()) }
+//! ```
 
 mod body;
+mod key;
 mod origin;
 mod protocol;
 
 use tower_layer::Layer;
 
 pub use body::LeasedBody;
+pub use key::{ClientAddress, CookieKey, HeaderKey, KeyNameError, PathKey, QueryKey};
 pub use origin::{Origin, OriginError, ToOrigin, ToOriginLayer};
 pub use protocol::Http;
 

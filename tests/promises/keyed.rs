@@ -179,7 +179,7 @@ fn it_is_ready_when_the_inner_service_is() {
     handle.allow(1);
     assert!(balanced.poll_ready::<Request>().is_ready());
     handle.send_error("broken");
-    let _ = balanced.call(user(1));
+    drop(balanced.call(user(1)));
     assert!(matches!(balanced.poll_ready::<Request>(), Poll::Ready(Err(_))));
 }
 
