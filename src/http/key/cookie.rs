@@ -54,9 +54,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
     let lines = headers.get_all(COOKIE).iter();
     let mut pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     pairs.find_map(|pair| {
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        let value = pair[equals + 1..].trim_ascii();
-        (pair[..equals].trim_ascii() == name).then(|| unquoted(value))
+        let behind = pair.trim_ascii_start().strip_prefix(name)?;
+        let value = behind.trim_ascii_start().strip_prefix(b"=")?;
+        Some(unquoted(value.trim_ascii()))
     })
 }
 

@@ -46,17 +46,19 @@ impl QueryKey {
 
 impl<D> HashKey<Request<D>> for QueryKey {
     fn key(&self, request: &Request<D>) -> Option<u64> {
-        let value = parameter(request.uri().query()?, &self.name)?;
-        hash_unless_empty(self.function, value.as_bytes())
+        let query = request.uri().query()?.as_bytes();
+        hash_unless_empty(self.function, parameter(query, self.name.as_bytes())?)
     }
 }
 
 /// The value of the first parameter of this name.
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs
-        .into_iter()
-        .find_map(|(found, value)| (found == name).then_some(value))
+fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut pairs = query.split(|byte| *byte == b'&');
+    pairs.find_map(|pair| match pair.strip_prefix(name)? {
+        [b'=', value @ ..] => Some(value),
+        [] => Some(&[][..]),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
