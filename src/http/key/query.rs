@@ -80,6 +80,7 @@ mod tests {
             // Empty, whatever comes behind.
             ("/?user=", None),
             ("/?user&a=1", None),
+            ("/?user&user=ann", None),
             ("/?user=&user=ann", None),
             // Not of that name.
             ("/?User=ann", None),
