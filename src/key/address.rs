@@ -15,8 +15,8 @@ use super::{HashFunction, HashKey};
 /// can tell apart, and changes between them by the day ([RFC 8981](https://www.rfc-editor.org/rfc/rfc8981)); nginx
 /// takes all 128.
 ///
-/// An IPv4 address within IPv6 (`::ffff:192.0.2.7`, [RFC 4291 §2.5.5.2](https://www.rfc-editor.org/rfc/rfc4291)) is that
-/// IPv4 address: which of the two a server sees depends on its socket alone.
+/// An IPv4 address within IPv6 (`::ffff:192.0.2.7`, [RFC 4291 §2.5.5.2](https://www.rfc-editor.org/rfc/rfc4291)) is
+/// that IPv4 address: which of the two a server sees depends on its socket alone.
 ///
 /// Others hash other bytes: nginx's `$binary_remote_addr` is these bytes, with all 128 bits of IPv6, while its
 /// `$remote_addr` and Envoy's `source_ip` are the address as text, for which there are closures.

@@ -1,7 +1,7 @@
 //! Keys: 64 bits taken from a request, for selectors that want the same request at the same place.
 //!
-//! A [`HashKey`] takes a key from a request: the extractors of `http` do (feature `http`), any closure does, and so does
-//! a chain of several. [`KeyedLayer`](crate::KeyedLayer) takes it before a request is balanced.
+//! A [`HashKey`] takes a key from a request: the extractors of `http` do (feature `http`), any closure does, and so
+//! does a chain of several. [`KeyedLayer`](crate::KeyedLayer) takes it before a request is balanced.
 //!
 //! ```
 //! use equipoise::key::{HashFunction, HashKey};
@@ -15,10 +15,11 @@
 //!
 //! # Chains
 //! A tuple of up to eight, an array, a slice or a vector is a chain, as a route's `hash_policy` is in Envoy and gRPC
-//! ([gRFC A42](https://github.com/grpc/proposal/blob/master/A42-xds-ring-hash-lb-policy.md), section "Hash Policy"): each
-//! is asked in turn, and what they find is combined. The key so far is rotated left by one bit and xored with the next,
-//! so that order counts and the same key twice does not cancel itself out. One that finds nothing changes nothing. Behind
-//! a [`Terminal`] the chain goes on only while there is no key: the rest is what to fall back to.
+//! ([gRFC A42](https://github.com/grpc/proposal/blob/master/A42-xds-ring-hash-lb-policy.md), section "Hash Policy"):
+//! each is asked in turn, and what they find is combined. The key so far is rotated left by one bit and xored with the
+//! next, so that order counts and the same key twice does not cancel itself out. One that finds nothing changes nothing.
+//! Behind a [`Terminal`] the chain goes on only while there is no key: the rest is what to fall back to. If none finds
+//! any, the request has no key, and the selector chooses as it does without (gRPC takes a random one).
 //!
 //! ```
 //! use equipoise::key::{HashKey, Terminal};

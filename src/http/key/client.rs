@@ -10,9 +10,9 @@ use crate::key::{AddressKey, HashFunction, HashKey, PrefixLengthError};
 /// say.
 ///
 /// It is told by what the server, or whoever stands before the balancer, has put into the request's extensions: a
-/// `SocketAddr` or `IpAddr`, the `Connection` of the `server` here, axum's `ConnectInfo`. That is the peer. Who is behind
-/// another proxy reads `X-Forwarded-For` or the like, if that is to be trusted, and puts the address there; a client that could
-/// write it as it likes would choose its backend.
+/// `SocketAddr` or `IpAddr`, the `Connection` of the `server` here, axum's `ConnectInfo`. That is the peer. Who is
+/// behind another proxy reads `X-Forwarded-For` or the like, if that is to be trusted, and puts the address there; a
+/// client that could write it as it likes would choose its backend.
 ///
 /// ```
 /// use std::net::SocketAddr;

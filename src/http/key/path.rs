@@ -6,8 +6,9 @@ use crate::key::{HashFunction, HashKey};
 
 /// The hash of the path, without the query unless it is to count; none if there is no path, as in a CONNECT.
 ///
-/// The path is hashed as it came: `/a`, `/%61` and `/b/../a` are three. Envoy's header `:path` and nginx's `$request_uri`
-/// are the path [with its query](PathKey::with_query), also as they came; nginx's `$uri` is decoded and normalised.
+/// The path is hashed as it came: `/a`, `/%61` and `/b/../a` are three. Envoy's header `:path` and nginx's
+/// `$request_uri` are the path [with its query](PathKey::with_query), as it came unless Envoy is told to normalise it;
+/// nginx's `$uri` is decoded and normalised.
 ///
 /// ```
 /// use equipoise::{KeyedLayer, http::PathKey};

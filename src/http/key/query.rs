@@ -9,9 +9,9 @@ use crate::key::{HashFunction, HashKey};
 
 /// The hash of the value of the first query parameter of a name; none if there is no such parameter, or it is empty.
 ///
-/// Name and value are compared and hashed as they came, without percent-decoding, as Envoy's `query_parameter` and nginx's
-/// `$arg_` do: `?user=a%40b` and `?user=a@b` are two keys. Parameters have `&` between them, and their names have a case
-/// as they have for Envoy; for nginx they have none.
+/// Name and value are compared and hashed as they came, without percent-decoding, as Envoy's `query_parameter` and
+/// nginx's `$arg_` do: `?user=a%40b` and `?user=a@b` are two keys. Parameters have `&` between them, and their names
+/// have a case as they have for Envoy; for nginx they have none.
 ///
 /// ```
 /// use equipoise::{KeyedLayer, http::QueryKey};
