@@ -10,7 +10,7 @@ pub(crate) const HELP: &str = "\
 Balances HTTP requests over backends that come and go.
 
   --requests N      how many, from 1 to 10000000; 20000 unless said otherwise
-  --strategy TEXT   which backend: least_loaded (unless said otherwise), least_loaded(d=2), round_robin, random
+  --strategy TEXT   which backend: least_loaded (unless said otherwise), least_loaded(d=2), round_robin, random and others
   --help            this text
 ";
 

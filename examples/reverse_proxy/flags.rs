@@ -12,13 +12,17 @@ use equipoise::{
     server::Server,
 };
 
-pub(crate) const HELP: &str = "\
+use crate::keys::{self, Key};
+
+const HELP: &str = "\
 A streaming reverse proxy for HTTP/1.1 and h2c.
 
   --backend URL        http://HOST[:PORT] or h2c://HOST[:PORT] (HTTP/2 without TLS), with [,id=TEXT][,weight=N]
                        [,priority=N][,locality=REGION[/ZONE]] behind it; one for each backend
   --listen ADDRESS     IP:PORT, 127.0.0.1:8080 unless said otherwise
-  --strategy TEXT      which backend: least_loaded (unless said otherwise), least_loaded(d=2), round_robin, random
+  --strategy TEXT      which backend: one of those below; least_loaded unless said otherwise
+  --key TEXT           what strategies go by that bring the same to the same: client (unless said otherwise), path,
+                       header:NAME, cookie:NAME or query:NAME; several are combined in their order
   --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
 
 Times, such as 500ms, 5s, 2m or 1h:
@@ -34,11 +38,21 @@ Times, such as 500ms, 5s, 2m or 1h:
   --grace T            what is open after SIGTERM or SIGINT; 25s
 
   --help               this text
+
+Strategies, with what they take unless said otherwise:
 ";
+
+/// The text that `--help` asks for.
+pub(crate) fn help() -> String {
+    let strategies = Strategy::help();
+    let lines = strategies.lines().map(|line| format!("  {line}\n"));
+    lines.fold(HELP.to_owned(), |help, line| help + &line)
+}
 
 pub(crate) struct Flags {
     pub(crate) listen: SocketAddr,
     pub(crate) strategy: Strategy,
+    pub(crate) keys: Vec<Key>,
     pub(crate) backends: Vec<HttpEndpoint>,
     pub(crate) proxy: ProxyLayer,
     pub(crate) upstream: UpstreamBuilder,
@@ -56,6 +70,7 @@ impl Wish {
         let mut flags = Flags {
             listen: ([127, 0, 0, 1], 8080).into(),
             strategy: Strategy::default(),
+            keys: Vec::new(),
             backends: Vec::new(),
             proxy: ProxyLayer::new(),
             upstream: Upstream::builder(),
@@ -70,6 +85,9 @@ impl Wish {
         if flags.backends.is_empty() {
             return Err("missing --backend: expected at least one http://HOST[:PORT] or h2c://HOST[:PORT]".to_owned());
         }
+        if flags.keys.is_empty() {
+            flags.keys.push(keys::client());
+        }
         Ok(Self::Proxy(Box::new(flags)))
     }
 }
@@ -80,6 +98,7 @@ impl Flags {
         match flag {
             "--listen" => self.listen = listen(&value())?,
             "--strategy" => self.strategy = strategy(&value())?,
+            "--key" => self.keys.push(keys::read(&value())?),
             "--backend" => {
                 let backend = backend(&value(), &self.backends)?;
                 self.backends.push(backend);

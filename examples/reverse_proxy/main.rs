@@ -7,6 +7,7 @@
 //! accepting and lets what is open finish within the grace; a second one ends at once.
 
 mod flags;
+mod keys;
 mod signals;
 
 use std::{
@@ -14,12 +15,12 @@ use std::{
     process::ExitCode,
 };
 
-use equipoise::{BalanceLayer, BoxError, Pool};
+use equipoise::{BalanceLayer, BoxError, KeyedLayer, Pool};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
 
 use crate::{
-    flags::{Flags, HELP, Wish},
+    flags::{Flags, Wish, help},
     signals::Signals,
 };
 
@@ -29,7 +30,7 @@ async fn main() -> ExitCode {
     let wish = Wish::parse(arguments.map(|argument| argument.to_string_lossy().into_owned()));
     let done = match wish {
         Ok(Wish::Proxy(flags)) => run(*flags).await,
-        Ok(Wish::Help) => io::stdout().write_all(HELP.as_bytes()).map_err(BoxError::from),
+        Ok(Wish::Help) => io::stdout().write_all(help().as_bytes()).map_err(BoxError::from),
         Err(wrong) => {
             eprintln!("{wrong}");
             return ExitCode::from(2);
@@ -53,6 +54,7 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
         .spawn();
     let proxy = ServiceBuilder::new()
         .layer(flags.proxy)
+        .layer(KeyedLayer::new(flags.keys))
         .layer(BalanceLayer::http(pool))
         .service(flags.upstream.build());
 

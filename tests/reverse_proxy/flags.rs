@@ -33,6 +33,9 @@ fn what_it_does_not_understand_it_names() {
             &["--backend", "http://127.0.0.1:1", "--backend", "http://127.0.0.1:1"],
             &["another one has this id", ",id="],
         ),
+        (&["--key", "address"], &["invalid --key 'address'", "header:NAME"]),
+        (&["--key", "header:a b"], &["invalid --key 'header:a b'"]),
+        (&["--key", "cookie:"], &["invalid --key 'cookie:'"]),
         (&["--strategy", "best"], &["invalid --strategy 'best'", "round_robin"]),
         (
             &["--listen", "localhost:80"],
@@ -60,7 +63,15 @@ fn help_is_no_mistake() {
     for flag in ["--help", "-h"] {
         let (code, stdout, stderr) = run(&["--backend", "http://127.0.0.1:1", flag]);
         assert_eq!((code, &*stderr), (Some(0), ""));
-        for flag in ["--backend", "--listen", "--strategy", "--grace", "--trust"] {
+        for flag in [
+            "--backend",
+            "--listen",
+            "--strategy",
+            "--key",
+            "least_loaded(d=8)",
+            "--grace",
+            "--trust",
+        ] {
             assert!(stdout.contains(flag), "{flag} is not in {stdout}");
         }
     }
