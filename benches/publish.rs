@@ -1,5 +1,6 @@
-//! One change among 10,000 members until it is in force: the update of one member through the handle, with the driver
-//! polled by hand, so that nothing but the change is measured.
+//! One change among the members until it is in force, by every strategy: the update of one member through the handle, with
+//! the driver polled by hand, so that nothing but the change is measured. And what a pool takes of memory, in bytes a
+//! member.
 
 mod measure;
 
@@ -10,29 +11,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use equipoise::{Driver, Endpoint, Handle, LeastLoaded, ManualClock, Pool, Random, RoundRobin, Selector};
+use equipoise::{AnySelector, Driver, Endpoint, Handle, ManualClock, Pool, Strategy};
 use measure::ratio::Case;
 
-const MEMBERS: u32 = 10_000;
+type Selector = AnySelector<Endpoint<()>>;
 
 /// A pool, and the hand that drives it.
-struct Driven<S: Selector<Endpoint<()>>> {
+struct Driven {
     clock: ManualClock,
+    members: u32,
     /// Kept, as a pool without handles has no driver.
-    _pool: Pool<Endpoint<()>, S>,
+    _pool: Pool<Endpoint<()>, Selector>,
     handle: Handle<Endpoint<()>>,
-    driver: Driver<Endpoint<()>, S>,
+    driver: Driver<Endpoint<()>, Selector>,
     changes: u32,
 }
 
-impl<S: Selector<Endpoint<()>>> Driven<S> {
-    fn new(selector: S, is_weighted: bool) -> Self {
+impl Driven {
+    fn new(strategy: &Strategy, members: u32, is_weighted: bool) -> Self {
         let clock = ManualClock::new();
-        let backends = (0..MEMBERS).map(|index| backend(index, if is_weighted { index } else { 0 }));
-        let builder = Pool::builder_on(clock.clock()).selector(selector).seed(1);
+        let backends = (0..members).map(|index| backend(index, if is_weighted { index } else { 0 }));
+        let builder = Pool::builder_on(clock.clock()).selector(strategy.selector()).seed(1);
         let (pool, driver) = builder.backends(backends).build();
         Self {
             clock,
+            members,
             handle: pool.handle(),
             _pool: pool,
             driver,
@@ -50,7 +53,7 @@ impl<S: Selector<Endpoint<()>>> Driven<S> {
     fn change(&mut self, is_weighted: bool) -> Duration {
         self.changes = self.changes.wrapping_add(1);
         let changed = backend(
-            self.changes.wrapping_mul(7) % MEMBERS,
+            self.changes.wrapping_mul(7) % self.members,
             if is_weighted { self.changes } else { 0 },
         );
         let start = Instant::now();
@@ -78,10 +81,11 @@ fn backend(index: u32, weight: u32) -> Endpoint<()> {
 }
 
 /// The change alone; what follows it is not timed.
-fn case<S: Selector<Endpoint<()>>>(name: &str, is_weighted: bool, selector: S) -> Case {
-    let weights = if is_weighted { "different" } else { "equal" };
-    let mut changed = Driven::new(selector, is_weighted);
-    Case::timed(format!("{name}, {weights} weights"), move |times| {
+fn case(strategy: &Strategy, members: u32, is_weighted: bool) -> Case {
+    let (strategy, mut changed) = (strategy.clone(), None);
+    Case::timed(name(&strategy, members, is_weighted), move |times| {
+        // Made when it is wanted: all at once would take more memory than caches have.
+        let changed = changed.get_or_insert_with(|| Driven::new(&strategy, members, is_weighted));
         let change = |_| {
             let took = changed.change(is_weighted);
             changed.rest();
@@ -91,12 +95,34 @@ fn case<S: Selector<Endpoint<()>>>(name: &str, is_weighted: bool, selector: S) -
     })
 }
 
+fn name(strategy: &Strategy, members: u32, is_weighted: bool) -> String {
+    let weights = if is_weighted { "different" } else { "equal" };
+    format!("{strategy}, {weights}/{members}")
+}
+
 fn main() {
-    let mut cases = Vec::new();
-    for is_weighted in [false, true] {
-        cases.push(case("least_loaded", is_weighted, LeastLoaded::new()));
-        cases.push(case("round_robin", is_weighted, RoundRobin::new()));
-        cases.push(case("random", is_weighted, Random::new()));
+    let others = [
+        "least_loaded(d=all)",
+        "maglev(size=655373)",
+        "ring(mode=nginx)",
+        "ring(mode=envoy)",
+    ];
+    let others = others.iter().map(|text| text.parse().expect("a strategy"));
+    let strategies: Vec<Strategy> = Strategy::all().chain(others).collect();
+    let of = |members| {
+        let each = move |strategy| [false, true].map(|is_weighted| (strategy, members, is_weighted));
+        strategies.iter().flat_map(each)
+    };
+    let all = || of(1_000).chain(of(10_000));
+    let cases = all().map(|(strategy, members, is_weighted)| case(strategy, members, is_weighted));
+    if !measure::run("publish, one change", cases.collect()) {
+        return;
     }
-    measure::run("publish, one of 10,000 members", cases);
+    println!("\n{:<60}{:>12}", "a pool's memory", "bytes a member");
+    for (strategy, members, is_weighted) in all() {
+        let mut kept = None;
+        let allocated = allocation_counter::measure(|| kept = Some(Driven::new(strategy, members, is_weighted)));
+        let each = allocated.bytes_current as f64 / f64::from(members);
+        println!("{:<60}{each:>12.0}", name(strategy, members, is_weighted));
+    }
 }

@@ -26,10 +26,15 @@ pub(crate) fn run(title: &str, mut cases: Vec<Case>) -> bool {
         std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test" || arg == "--list");
     if is_measured {
         cases.insert(0, unit());
-        println!("\n{title:<44}{:>12}{:>10}", "ns", "units");
+        let width = cases.iter().map(|case| case.name.len() + 2).max().unwrap_or(0);
+        println!("\n{title:<width$}{:>12}{:>10}{:>10}", "ns", "units", "budget");
         let figures = figures(&mut cases);
         for (case, figure) in cases.iter().zip(figures) {
-            println!("{:<44}{:>12.1}{:>10.2}", case.name, figure.nanos, figure.units);
+            let budget = case.budget.map_or(String::new(), |budget| format!("{budget:.1}"));
+            println!(
+                "{:<width$}{:>12.1}{:>10.2}{budget:>10}",
+                case.name, figure.nanos, figure.units
+            );
         }
     }
     is_measured

@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// Runs the thing so many times and tells how long it took.
     pub(crate) run: Box<dyn FnMut(u64) -> Duration>,
+    /// What it may cost, in units; none if nobody said.
+    pub(crate) budget: Option<f64>,
 }
 
 impl Case {
@@ -34,7 +36,15 @@ impl Case {
         Self {
             name: name.into(),
             run: Box::new(run),
+            budget: None,
         }
+    }
+
+    /// It may cost so many units.
+    #[allow(dead_code, reason = "not every bench has budgets")]
+    pub(crate) fn within(mut self, units: f64) -> Self {
+        self.budget = Some(units);
+        self
     }
 }
 
