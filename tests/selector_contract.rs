@@ -4,7 +4,10 @@
 
 use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
-    selector::{At, Choices, Completion, Members, Needs, Pick, Start},
+    selector::{
+        At, Choices, Completion, Members, Needs, Pick, Start,
+        hash::{IpHash, Jump},
+    },
     selector_suite,
     testing::Suite,
 };
@@ -26,15 +29,22 @@ selector_suite!(least_of_2: least_of(2));
 selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 
+selector_suite!(ip_hash: IpHash::new());
+selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
+selector_suite!(jump: Jump::new(), weights = ignored);
+selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
+
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
+selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
+selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
 fn no_strategy_is_forgotten() {
-    let tested = ["least_loaded", "round_robin", "random"];
+    let tested = ["least_loaded", "round_robin", "random", "jump", "ip_hash"];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
 }
@@ -157,6 +167,8 @@ impl<B: Backend> Selector<B> for Remembering {
 selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
 selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
 selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);
+selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ignored);
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);

@@ -60,6 +60,7 @@ mod alias;
 mod any;
 mod failures;
 mod generator;
+pub mod hash;
 mod least_loaded;
 mod members;
 mod pick;
