@@ -6,7 +6,7 @@ use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
     selector::{
         At, Choices, Completion, Members, Needs, Pick, Start,
-        hash::{IpHash, Jump},
+        hash::{IpHash, Jump, Maglev},
     },
     selector_suite,
     testing::Suite,
@@ -29,6 +29,10 @@ selector_suite!(least_of_2: least_of(2));
 selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 
+selector_suite!(maglev: Maglev::new(), tolerance = 0.02);
+selector_suite!(maglev_keyed: Maglev::new().with_size(4_099).unwrap(), keyed, tolerance = 0.1);
+// Fewer entries than members: the shares are anybody's.
+selector_suite!(maglev_too_small: Maglev::new().with_size(13).unwrap(), keyed, weights = ignored);
 selector_suite!(ip_hash: IpHash::new());
 selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
 selector_suite!(jump: Jump::new(), weights = ignored);
@@ -37,6 +41,7 @@ selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
+selector_suite!(any_maglev: "maglev(size=4099)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.1);
 selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
 selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
@@ -44,7 +49,7 @@ selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
 fn no_strategy_is_forgotten() {
-    let tested = ["least_loaded", "round_robin", "random", "jump", "ip_hash"];
+    let tested = ["least_loaded", "round_robin", "random", "maglev", "jump", "ip_hash"];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
 }
@@ -167,6 +172,7 @@ impl<B: Backend> Selector<B> for Remembering {
 selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
 selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
 selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(halves_of_maglev: Halves::first(Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
 selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);
 selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ignored);
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);

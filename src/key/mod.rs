@@ -2,4 +2,5 @@
 
 mod function;
 
+pub(crate) use function::xxh64;
 pub use function::{HashFunction, UnknownHashFunction};

@@ -45,15 +45,16 @@ impl IpHashTable {
     /// The member that a number points at; there has to be one.
     #[inline]
     fn at(&self, number: u64) -> At {
+        let order = self.order.as_slice();
         let place = match &self.ends {
-            None => (number % self.order.len() as u64) as usize,
+            None => (number % order.len() as u64) as usize,
             Some(ends) => {
                 let total = ends.last().copied().unwrap_or(1);
                 let number = number % total;
                 ends.partition_point(|end| *end <= number)
             }
         };
-        self.order.at(place)
+        order[place]
     }
 }
 
@@ -66,7 +67,7 @@ impl<B: Backend> Selector<B> for IpHash {
     fn prepare(&self, members: &Members<'_, B, ()>) -> IpHashTable {
         let order = Order::new(members);
         let ends = || {
-            let weights = order.iter().map(|at| u64::from(members.weight(at)));
+            let weights = order.as_slice().iter().map(|at| u64::from(members.weight(*at)));
             let sums = weights.scan(0, |end, weight| {
                 *end += weight;
                 Some(*end)

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The members in the order of their ids' bytes. 4 bytes a member.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Order(Box<[At]>);
 
 impl Order {
@@ -17,18 +17,8 @@ impl Order {
         Self(order.into_iter().map(|(_, at)| at).collect())
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = At> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// The member at a place below [`len`](Order::len).
-    #[inline]
-    pub(super) fn at(&self, place: usize) -> At {
-        self.0[place]
+    pub(super) fn as_slice(&self) -> &[At] {
+        &self.0
     }
 
     /// The first open member from a place on that is the key's own; none if all are closed. For a key whose own way did
@@ -37,7 +27,7 @@ impl Order {
     #[cold]
     pub(super) fn next_open<B, M>(&self, key: u64, pick: &Pick<'_, B, M>) -> Option<At> {
         let hash = super::rehashes(!key).next()?;
-        let place = ((u128::from(hash) * self.len() as u128) >> 64) as usize;
+        let place = ((u128::from(hash) * self.0.len() as u128) >> 64) as usize;
         let (before, after) = self.0.split_at(place);
         after.iter().chain(before).copied().find(|at| pick.is_open(*at))
     }

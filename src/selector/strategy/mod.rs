@@ -11,7 +11,7 @@ use named::Named;
 
 use super::{
     AnySelector, LeastLoaded, Random,
-    hash::{IpHash, Jump},
+    hash::{IpHash, Jump, Maglev},
     round_robin::Start,
 };
 use crate::backend::Backend;
@@ -92,6 +92,8 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`Maglev`].
+    Maglev(Maglev),
     /// [`Jump`].
     Jump(Jump),
     /// [`IpHash`].
