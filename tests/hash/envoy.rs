@@ -4,3 +4,4 @@
 //! Weights of Envoy's localities come in as weights of their members, in the same proportions.
 
 mod maglev;
+mod ring;

@@ -13,12 +13,12 @@
 //!
 //! | | memory | a choice | uneven | moved | weights |
 //! |---|---|---|---|---|---|
-//! | Ring | 14 to 16 bytes a point, 160 points a member | O(1): an index, then one point or two | some 10 to 30 % | none | by points |
+//! | [`Ring`] | 14 to 16 bytes a point, 160 points a member | O(1): an index, then one point or two | some 10 to 30 % | none | by points |
 //! | [`Maglev`] | 4 bytes an entry, 65,537 entries | O(1): one load | under 1 % up to 600 members | some | by entries |
 //! | [`Jump`] | none | O(log n) | none | none, if the last to join leaves; else most | ignored |
 //! | [`IpHash`] | 4 bytes a member | O(1), weighted O(log n) | none | almost all | exact |
 //!
-//! - **Ring** where the same members have to agree with nginx's or Envoy's ring, or where nothing but a lost member's
+//! - **[`Ring`]** where the same members have to agree with nginx's or Envoy's ring, or where nothing but a lost member's
 //!   own keys may move: caches that are expensive to fill.
 //! - **[`Maglev`]** where the choice has to be cheap and the shares even, and a few moved keys do no harm: connections
 //!   that are spread over and over again.
@@ -29,10 +29,12 @@ mod ip_hash;
 mod jump;
 mod maglev;
 mod order;
+mod ring;
 
 pub use ip_hash::{IpHash, IpHashTable};
 pub use jump::Jump;
 pub use maglev::{Maglev, MaglevTable};
+pub use ring::{Ring, RingMode, RingTable};
 
 use super::{Generator, Pick};
 

@@ -11,7 +11,7 @@ use named::Named;
 
 use super::{
     AnySelector, LeastLoaded, Random,
-    hash::{IpHash, Jump, Maglev},
+    hash::{IpHash, Jump, Maglev, Ring},
     round_robin::Start,
 };
 use crate::backend::Backend;
@@ -92,6 +92,8 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`Ring`].
+    Ring(Ring),
     /// [`Maglev`].
     Maglev(Maglev),
     /// [`Jump`].
