@@ -1,4 +1,4 @@
-//! One change among 10,000 members until it is in force: the update of one member through the handle, with the driver
+//! One change among many members until it is in force: the update of one member through the handle, with the driver
 //! polled by hand, so that nothing but the change is measured.
 
 mod measure;
@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use equipoise::{Driver, Endpoint, Handle, LeastLoaded, ManualClock, Pool, Random, RoundRobin, Selector};
+use equipoise::{
+    Driver, Endpoint, Handle, LeastLoaded, ManualClock, Pool, Random, RoundRobin, Selector,
+    selector::hash::{IpHash, Maglev, Ring, RingMode},
+};
 use measure::ratio::Case;
-
-const MEMBERS: u32 = 10_000;
 
 /// A pool, and the hand that drives it.
 struct Driven<S: Selector<Endpoint<()>>> {
@@ -22,13 +23,14 @@ struct Driven<S: Selector<Endpoint<()>>> {
     _pool: Pool<Endpoint<()>, S>,
     handle: Handle<Endpoint<()>>,
     driver: Driver<Endpoint<()>, S>,
+    members: u32,
     changes: u32,
 }
 
 impl<S: Selector<Endpoint<()>>> Driven<S> {
-    fn new(selector: S, is_weighted: bool) -> Self {
+    fn new(selector: S, members: u32, is_weighted: bool) -> Self {
         let clock = ManualClock::new();
-        let backends = (0..MEMBERS).map(|index| backend(index, if is_weighted { index } else { 0 }));
+        let backends = (0..members).map(|index| backend(index, if is_weighted { index } else { 0 }));
         let builder = Pool::builder_on(clock.clock()).selector(selector).seed(1);
         let (pool, driver) = builder.backends(backends).build();
         Self {
@@ -36,6 +38,7 @@ impl<S: Selector<Endpoint<()>>> Driven<S> {
             handle: pool.handle(),
             _pool: pool,
             driver,
+            members,
             changes: 0,
         }
     }
@@ -50,7 +53,7 @@ impl<S: Selector<Endpoint<()>>> Driven<S> {
     fn change(&mut self, is_weighted: bool) -> Duration {
         self.changes = self.changes.wrapping_add(1);
         let changed = backend(
-            self.changes.wrapping_mul(7) % MEMBERS,
+            self.changes.wrapping_mul(7) % self.members,
             if is_weighted { self.changes } else { 0 },
         );
         let start = Instant::now();
@@ -78,10 +81,10 @@ fn backend(index: u32, weight: u32) -> Endpoint<()> {
 }
 
 /// The change alone; what follows it is not timed.
-fn case<S: Selector<Endpoint<()>>>(name: &str, is_weighted: bool, selector: S) -> Case {
+fn case<S: Selector<Endpoint<()>>>(name: &str, members: u32, is_weighted: bool, selector: S) -> Case {
     let weights = if is_weighted { "different" } else { "equal" };
-    let mut changed = Driven::new(selector, is_weighted);
-    Case::timed(format!("{name}, {weights} weights"), move |times| {
+    let mut changed = Driven::new(selector, members, is_weighted);
+    Case::timed(format!("{name}, {members}, {weights} weights"), move |times| {
         let change = |_| {
             let took = changed.change(is_weighted);
             changed.rest();
@@ -94,9 +97,19 @@ fn case<S: Selector<Endpoint<()>>>(name: &str, is_weighted: bool, selector: S) -
 fn main() {
     let mut cases = Vec::new();
     for is_weighted in [false, true] {
-        cases.push(case("least_loaded", is_weighted, LeastLoaded::new()));
-        cases.push(case("round_robin", is_weighted, RoundRobin::new()));
-        cases.push(case("random", is_weighted, Random::new()));
+        cases.push(case("least_loaded", 10_000, is_weighted, LeastLoaded::new()));
+        cases.push(case("round_robin", 10_000, is_weighted, RoundRobin::new()));
+        cases.push(case("random", 10_000, is_weighted, Random::new()));
+        for members in [1_000, 10_000] {
+            cases.push(case("ip_hash", members, is_weighted, IpHash::new()));
+            cases.push(case("maglev", members, is_weighted, Maglev::new()));
+        }
+        for mode in [RingMode::Plain, RingMode::Nginx, RingMode::Envoy] {
+            let ring = Ring::new().with_mode(mode);
+            let ring = ring.with_size(160_000).expect("a size within range");
+            cases.push(case(&format!("ring {mode}"), 1_000, is_weighted, ring));
+        }
     }
-    measure::run("publish, one of 10,000 members", cases);
+    cases.push(case("ring plain", 10_000, false, Ring::new()));
+    measure::run("publish, one change", cases);
 }

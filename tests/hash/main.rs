@@ -3,4 +3,7 @@
 #![cfg(not(loom))]
 
 mod envoy;
+mod even;
 mod keyed;
+mod moving;
+mod nginx;

@@ -18,10 +18,11 @@ use crate::{
 /// prepared in O(size × log size).
 ///
 /// Members take turns in claiming entries of the table, each in an order of its own: so all get the same number of
-/// entries, or one less, and most keep theirs when somebody leaves. Some do not: with the default size, less than 0.6 %
-/// of all keys move beyond those that have to. A larger table moves fewer and costs more; the paper (§5.3) wants at
-/// least a hundred entries a member. Where there are more members than entries, those last by id have none, and are
-/// chosen only while others are closed.
+/// entries, or one less, and most keep theirs when somebody leaves. Some do not: with the default size, 0.6 % of all
+/// keys move beyond those that have to when one of a hundred members leaves, or of a thousand; of ten 0.2 %, and at most
+/// 1 %, of five hundred. A larger table moves fewer and costs more; the paper (§3.4) wants at least a hundred entries a
+/// member. Where there are more members than entries, those last by id have none, and are chosen only while others are
+/// closed.
 ///
 /// With weights, members claim in proportion, and the entries are those of Envoy's `maglev` policy with hosts of the
 /// same names and weights (`source/extensions/load_balancing_policies/maglev/maglev_lb.cc`): XXH64 of the id gives a

@@ -14,7 +14,7 @@
 //! | | memory | a choice | uneven | moved | weights |
 //! |---|---|---|---|---|---|
 //! | [`Ring`] | 14 to 16 bytes a point, 160 points a member | O(1): an index, then one point or two | some 10 to 30 % | none | by points |
-//! | [`Maglev`] | 4 bytes an entry, 65,537 entries | O(1): one load | under 1 % up to 600 members | some | by entries |
+//! | [`Maglev`] | 4 bytes an entry, 65,537 entries | O(1): one load | under 1 % up to 1,000 members | under 1 % of all | by entries |
 //! | [`Jump`] | none | O(log n) | none | none, if the last to join leaves; else most | ignored |
 //! | [`IpHash`] | 4 bytes a member | O(1), weighted O(log n) | none | almost all | exact |
 //!

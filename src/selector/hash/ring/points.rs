@@ -145,7 +145,58 @@ fn envoy(id: &str, count: u64, mut place: impl FnMut(u64)) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::*;
+    use super::{super::MAX, *};
+
+    /// How many points each weight has, fractions left out.
+    fn counts(ring: Ring, weights: &[u32]) -> Vec<u64> {
+        let rate = Rate::new(&ring, weights);
+        // Of all hashes this one is the least lucky.
+        weights.iter().map(|weight| rate.points(*weight, u64::MAX)).collect()
+    }
+
+    #[test]
+    fn a_middle_weight_has_the_points_said() {
+        let ring = Ring::new();
+        for count in 1..50 {
+            for weight in [1, 3, 100, u32::MAX] {
+                assert_eq!(counts(ring, &vec![weight; count]), vec![160; count]);
+            }
+        }
+        assert_eq!(counts(ring, &[1, 2, 3]), [80, 160, 240]);
+        // An eighth of the mean, rounded up, is 9.
+        assert_eq!(counts(ring, &[198, 1, 1]), [160 * 198 / 9, 160 / 9, 160 / 9]);
+        assert_eq!(counts(ring.with_points(10).unwrap(), &[7, 7, 14]), [10, 10, 20]);
+    }
+
+    #[test]
+    fn sizes_are_held() {
+        let ring = Ring::new();
+        // Doubled four times, so that no key moves as long as that is enough.
+        for count in [2, 3] {
+            let least = ring.with_size(4_096).unwrap();
+            assert_eq!(counts(least, &vec![1; count]), vec![2_560; count]);
+        }
+        assert_eq!(counts(ring.with_max(100).unwrap(), &[1; 10]), [10; 10]);
+        let both = ring.with_size(4_096).unwrap().with_max(100).unwrap();
+        assert_eq!(
+            counts(both, &[5; 10]),
+            [10; 10],
+            "the most counts for more than the least"
+        );
+        let nginx = ring.with_mode(RingMode::Nginx);
+        assert_eq!(counts(nginx, &[1, 100]), [160, 16_000]);
+        let total: u64 = counts(nginx, &[u32::MAX; 3]).into_iter().sum();
+        assert!((u64::from(MAX) - 3..=u64::from(MAX)).contains(&total), "{total}");
+    }
+
+    #[test]
+    fn fractions_of_points_come_true_by_chance() {
+        // A third of a point each, besides one.
+        let rate = Rate { points: 4, weight: 3 };
+        let mut hashes = Generator::new(1);
+        let sum: u64 = (0..30_000).map(|_| rate.points(1, hashes.next())).sum();
+        assert!((39_500..40_500).contains(&sum), "{sum}");
+    }
 
     #[test]
     fn names_are_taken_apart_as_in_nginx() {
