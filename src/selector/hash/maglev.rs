@@ -1,6 +1,9 @@
 //! Maglev's table.
 
 mod fill;
+mod modulus;
+
+use modulus::Modulus;
 
 use super::{PLACES, key, order::Order, rehashes};
 use crate::{
@@ -56,8 +59,8 @@ const SIZES: &str = "a prime number from 2 to 5000011";
 #[derive(Debug)]
 pub struct MaglevTable {
     entries: Box<[At]>,
-    /// 2⁶⁴ over the number of entries, rounded down, or of 2 a bit less.
-    reciprocal: u64,
+    /// The number of entries.
+    modulus: Modulus,
     order: Order,
 }
 
@@ -115,13 +118,7 @@ impl MaglevTable {
     /// The entry at a key modulo the size; there has to be one.
     #[inline]
     fn at(&self, key: u64) -> At {
-        let size = self.entries.len() as u64;
-        // A quotient by the reciprocal is right or one too small (Granlund and Montgomery, "Division by invariant
-        // integers using multiplication", PLDI 1994, §8): a division would cost more than all the rest.
-        let quotient = ((u128::from(key) * u128::from(self.reciprocal)) >> 64) as u64;
-        let rest = key - quotient * size;
-        let rest = if rest >= size { rest - size } else { rest };
-        self.entries[rest as usize]
+        self.entries[self.modulus.rest(key) as usize]
     }
 }
 
@@ -135,7 +132,7 @@ impl<B: Backend> Selector<B> for Maglev {
         let order = Order::new(members);
         MaglevTable {
             entries: fill::entries(members, order.as_slice(), self.size),
-            reciprocal: u64::MAX / u64::from(self.size),
+            modulus: Modulus::new(self.size),
             order,
         }
     }
@@ -160,35 +157,6 @@ impl<B: Backend> Selector<B> for Maglev {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_remainder_is_exact() {
-        for size in [2, 3, 7, 17, 251, 65_537, LARGEST] {
-            assert!(is_prime(size));
-            let table = MaglevTable {
-                entries: (0..size).map(At).collect(),
-                reciprocal: u64::MAX / u64::from(size),
-                order: Order::default(),
-            };
-            let edges = [
-                0,
-                1,
-                u64::MAX,
-                u64::MAX - 1,
-                1 << 63,
-                (1 << 63) - 1,
-                u64::from(size),
-                u64::from(size) - 1,
-            ];
-            let multiples = rehashes(1).take(1_000).flat_map(|key| {
-                let multiple = key / u64::from(size) * u64::from(size);
-                [key, multiple, multiple.wrapping_sub(1)]
-            });
-            for key in edges.into_iter().chain(multiples) {
-                assert_eq!(table.at(key), At((key % u64::from(size)) as u32), "{key} of {size}");
-            }
-        }
-    }
 
     #[test]
     fn sizes_are_primes_in_range() {

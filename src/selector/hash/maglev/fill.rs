@@ -1,5 +1,6 @@
 //! How members claim the entries of Maglev's table.
 
+use super::modulus::Modulus;
 use crate::{
     backend::Backend,
     key::xxh64,
@@ -19,6 +20,10 @@ struct Claims {
     taken: Box<[u64]>,
     entries: Box<[At]>,
     left: u32,
+    modulus: Modulus,
+    /// How many free entries are few, and those, once they are.
+    few: u32,
+    last: Vec<u32>,
 }
 
 impl Claims {
@@ -27,6 +32,10 @@ impl Claims {
             taken: vec![0; size.div_ceil(64) as usize].into(),
             entries: vec![At(0); size as usize].into(),
             left: size,
+            modulus: Modulus::new(size),
+            // A walk comes to one of so many after size ∕ few steps. About here, all of them are looked at as soon.
+            few: size.isqrt() / 2,
+            last: Vec::new(),
         }
     }
 
@@ -35,21 +44,45 @@ impl Claims {
     #[inline]
     fn claim(&mut self, walk: &mut Walk, member: At) {
         let size = self.entries.len() as u32;
-        let mut place = walk.place;
+        if self.left <= self.few {
+            return self.claim_of_few(walk, member);
+        }
         loop {
-            let (word, bit) = (&mut self.taken[(place / 64) as usize], 1 << (place % 64));
-            let at = place as usize;
-            place += walk.skip;
-            if place >= size {
-                place -= size;
+            let place = walk.place;
+            walk.place += walk.skip;
+            if walk.place >= size {
+                walk.place -= size;
             }
+            let (word, bit) = (&mut self.taken[(place / 64) as usize], 1 << (place % 64));
             if *word & bit == 0 {
                 *word |= bit;
-                self.entries[at] = member;
+                self.entries[place as usize] = member;
                 break;
             }
         }
-        walk.place = place;
+        self.left -= 1;
+    }
+
+    /// Finds out for each free entry how many steps away it is. Without this half of all steps would be taken for the
+    /// last hundredth of the entries.
+    #[cold]
+    fn claim_of_few(&mut self, walk: &mut Walk, member: At) {
+        let size = self.entries.len() as u32;
+        if self.last.is_empty() {
+            let is_free = |place: &u32| self.taken[(*place / 64) as usize] & (1 << (*place % 64)) == 0;
+            self.last = (0..size).filter(is_free).collect();
+        }
+        let inverse = self.modulus.inverse(walk.skip.into());
+        let steps = |place: u32| {
+            let distance = u64::from(place + size - walk.place);
+            self.modulus.rest(self.modulus.rest(distance) * inverse)
+        };
+        let nearest = self.last.iter().enumerate().min_by_key(|(_, place)| steps(**place));
+        if let Some((index, place)) = nearest.map(|(index, place)| (index, *place)) {
+            self.last.swap_remove(index);
+            self.entries[place as usize] = member;
+            walk.place = self.modulus.rest(u64::from(place + walk.skip)) as u32;
+        }
         self.left -= 1;
     }
 }
@@ -98,19 +131,22 @@ fn in_turn(claims: &mut Claims, mut walks: Vec<Walk>, order: &[At]) {
 struct Share {
     /// Of all weights.
     weight: f64,
+    /// One over that.
+    reciprocal: f64,
     /// The member claims again in the first round whose number times its weight reaches this.
     target: f64,
 }
 
 impl Share {
-    /// The number of the round, from `from` on, in which the member claims again; none up to `last`.
-    fn due(&self, from: u32, last: u32) -> Option<u32> {
-        let is_due = |round: u32| f64::from(round) * self.weight >= self.target;
-        // A quotient is off by less than one round.
-        let guess = (self.target / self.weight).min(f64::from(last) + 1.0) as u32;
-        (guess.saturating_sub(1).max(from)..=last)
-            .take(4)
-            .find(|round| is_due(*round))
+    /// The number of the round, from `from` on, in which the member claims again.
+    #[inline]
+    fn due(&self, from: u32) -> u32 {
+        // Right, or by the last bit of a double too early; never too late.
+        let guess = (self.target * self.reciprocal) as u32;
+        let is_early = |round: u32| u32::from(f64::from(round) * self.weight < self.target);
+        let next = guess.saturating_add(1);
+        let round = guess.saturating_add(is_early(guess) + is_early(next));
+        round.max(from)
     }
 }
 
@@ -121,9 +157,13 @@ fn by_weight(claims: &mut Claims, mut walks: Vec<Walk>, order: &[At], weights: &
     let sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
     let mut shares: Vec<Share> = weights
         .iter()
-        .map(|weight| Share {
-            weight: f64::from(*weight) / sum as f64,
-            target: 0.0,
+        .map(|weight| {
+            let weight = f64::from(*weight) / sum as f64;
+            Share {
+                weight,
+                reciprocal: weight.recip(),
+                target: 0.0,
+            }
         })
         .collect();
     let heaviest = shares.iter().map(|share| share.weight).fold(0.0, f64::max);
@@ -138,7 +178,8 @@ fn by_weight(claims: &mut Claims, mut walks: Vec<Walk>, order: &[At], weights: &
             turn.push(waiting);
             waiting = next[waiting as usize];
         }
-        turn.sort_unstable();
+        // A few rounds' members, each in order: a sort that merges what is in order has little to do.
+        turn.sort();
         for index in turn.drain(..) {
             if claims.left == 0 {
                 return;
@@ -146,8 +187,8 @@ fn by_weight(claims: &mut Claims, mut walks: Vec<Walk>, order: &[At], weights: &
             let place = index as usize;
             claims.claim(&mut walks[place], order[place]);
             shares[place].target += heaviest;
-            if let Some(round) = shares[place].due(round + 1, last) {
-                next[place] = std::mem::replace(&mut first[round as usize], index);
+            if let Some(first) = first.get_mut(shares[place].due(round + 1) as usize) {
+                next[place] = std::mem::replace(first, index);
             }
         }
     }
@@ -158,21 +199,26 @@ mod tests {
     use super::*;
     use crate::selector::Generator;
 
-    /// Each round asks everybody, as Envoy does.
-    fn round_by_round(mut walks: Vec<Walk>, order: &[At], weights: &[u32], size: u32) -> Box<[At]> {
+    /// Each round asks everybody, and each step everything, as Envoy does.
+    fn step_by_step(mut walks: Vec<Walk>, order: &[At], weights: &[u32], size: u32) -> Box<[At]> {
         let sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
         let shares: Vec<f64> = weights.iter().map(|weight| f64::from(*weight) / sum as f64).collect();
         let heaviest = shares.iter().copied().fold(0.0, f64::max);
         let mut targets = vec![0.0; shares.len()];
-        let mut claims = Claims::new(size);
+        let mut entries = vec![None; size as usize];
+        let mut left = size;
         for round in 1.. {
             for (index, walk) in walks.iter_mut().enumerate() {
-                if claims.left == 0 {
-                    return claims.entries;
+                if left == 0 {
+                    return entries.into_iter().flatten().collect();
                 }
                 if f64::from(round) * shares[index] >= targets[index] {
                     targets[index] += heaviest;
-                    claims.claim(walk, order[index]);
+                    while entries[walk.place as usize].is_some() {
+                        walk.place = (walk.place + walk.skip) % size;
+                    }
+                    entries[walk.place as usize] = Some(order[index]);
+                    left -= 1;
                 }
             }
         }
@@ -180,12 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_one_s_round_is_asking_in_every_round() {
+    fn the_short_ways_come_to_the_same_entries() {
         let mut random = Generator::new(3);
         for turn in 0..300 {
-            let size = [7, 17, 251, 1_009, 4_099][turn % 5];
+            let size = [2, 3, 7, 17, 251, 1_009, 4_099][turn % 7];
             let count = 1 + random.below(60) as u32;
-            let heavy = [2, 10, 1_000, u64::from(u32::MAX)][turn % 4];
+            let heavy = [1, 2, 10, 1_000, u64::from(u32::MAX)][turn % 5];
             let order: Vec<At> = (0..count).map(At).collect();
             let weights: Vec<u32> = order.iter().map(|_| 1 + random.below(heavy) as u32).collect();
             let walks: Vec<Walk> = (order.iter())
@@ -194,10 +240,26 @@ mod tests {
                     skip: 1 + random.below(size - 1) as u32,
                 })
                 .collect();
+            let expected = step_by_step(walks.clone(), &order, &weights, size as u32);
             let mut claims = Claims::new(size as u32);
             by_weight(&mut claims, walks.clone(), &order, &weights);
-            let expected = round_by_round(walks, &order, &weights, size as u32);
             assert_eq!(claims.entries, expected, "{weights:?} of {size}");
+            if heavy == 1 {
+                let mut claims = Claims::new(size as u32);
+                in_turn(&mut claims, walks, &order);
+                assert_eq!(claims.entries, expected, "{count} of {size}");
+            }
         }
+    }
+
+    #[test]
+    fn weights_may_be_as_different_as_can_be() {
+        let mut weights = vec![u32::MAX; 5_000];
+        weights[4_999] = 1;
+        let order: Vec<At> = (0..5_000).map(At).collect();
+        let walks = (0..5_000).map(|place| Walk { place, skip: 1 }).collect();
+        let mut claims = Claims::new(4_099);
+        by_weight(&mut claims, walks, &order, &weights);
+        assert_eq!(claims.left, 0);
     }
 }
