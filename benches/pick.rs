@@ -4,7 +4,13 @@ mod measure;
 
 use std::hint::black_box;
 
-use equipoise::{Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy, selector::Choices};
+use equipoise::{
+    Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy,
+    selector::{
+        Choices,
+        hash::{IpHash, Jump, Maglev, Ring},
+    },
+};
 use measure::ratio::Case;
 
 #[derive(Clone, Copy)]
@@ -23,6 +29,23 @@ fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S
     });
     // Without its driver the pool serves on, and nothing else runs.
     Pool::builder().selector(selector).seed(1).backends(backends).build().0
+}
+
+/// Select by one key again and again, which the caches have, and by as many as there are.
+fn keyed<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
+    let mut warm = pool(members, weights, selector);
+    let mut cold = warm.clone();
+    let mut key = 0_u64;
+    let ask = Ask::new().with_key(0x9e37_79b9_7f4a_7c15);
+    [
+        Case::new(format!("select/{name}, warm key/{members}"), move || {
+            warm.select(black_box(&ask))
+        }),
+        Case::new(format!("select/{name}, any key/{members}"), move || {
+            key = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            cold.select(black_box(&Ask::new().with_key(key)))
+        }),
+    ]
 }
 
 /// Pick and select over the same members.
@@ -66,5 +89,16 @@ fn main() {
         .into_iter()
         .flatten()
     });
-    measure::run("pick", cases.collect());
+    let by_key = [10, 1_000, 10_000].into_iter().flat_map(|members| {
+        [
+            keyed("ip_hash", members, Equal, IpHash::new()),
+            keyed("ip_hash weighted", members, Different, IpHash::new()),
+            keyed("ring", members, Equal, Ring::new()),
+            keyed("maglev", members, Equal, Maglev::new()),
+            keyed("jump", members, Equal, Jump::new()),
+        ]
+        .into_iter()
+        .flatten()
+    });
+    measure::run("pick", cases.chain(by_key).collect());
 }

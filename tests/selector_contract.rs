@@ -4,13 +4,21 @@
 
 use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
-    selector::{At, Choices, Completion, Members, Needs, Pick, Start},
+    selector::{
+        At, Choices, Completion, Members, Needs, Pick, Start,
+        hash::{IpHash, Jump, Maglev, Ring, RingMode},
+    },
     selector_suite,
     testing::Suite,
 };
 
 fn least_of(d: usize) -> LeastLoaded {
     LeastLoaded::of(Choices::new(d).unwrap())
+}
+
+/// Small, as these tests make thousands.
+fn ring(mode: RingMode) -> Ring {
+    Ring::new().with_mode(mode).with_max(10_000).unwrap()
 }
 
 fn round_robin() -> Strategy {
@@ -27,15 +35,44 @@ selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 
+// The shares of a ring are off by what its points are.
+selector_suite!(ring: Ring::new(), tolerance = 0.5);
+selector_suite!(ring_keyed: Ring::new().with_size(4_096).unwrap(), keyed, tolerance = 0.5);
+selector_suite!(ring_of_nginx: ring(RingMode::Nginx), keyed, tolerance = 0.5);
+selector_suite!(ring_of_envoy: ring(RingMode::Envoy), keyed, tolerance = 0.5);
+// Fewer points than members: the shares are anybody's.
+selector_suite!(ring_of_one_point: Ring::new().with_max(1).unwrap(), keyed, weights = ignored);
+selector_suite!(ring_of_three_points: ring(RingMode::Envoy).with_max(3).unwrap(), keyed, weights = ignored);
+selector_suite!(maglev: Maglev::new(), tolerance = 0.02);
+selector_suite!(maglev_keyed: Maglev::new().with_size(4_099).unwrap(), keyed, tolerance = 0.1);
+// Fewer entries than members: the shares are anybody's.
+selector_suite!(maglev_too_small: Maglev::new().with_size(13).unwrap(), keyed, weights = ignored);
+selector_suite!(ip_hash: IpHash::new());
+selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
+selector_suite!(jump: Jump::new(), weights = ignored);
+selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
+
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
+selector_suite!(any_ring: "ring(points=100)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.5);
+selector_suite!(any_maglev: "maglev(size=4099)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.1);
+selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
+selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
 fn no_strategy_is_forgotten() {
-    let tested = ["least_loaded", "round_robin", "random"];
+    let tested = [
+        "least_loaded",
+        "round_robin",
+        "random",
+        "ring",
+        "maglev",
+        "jump",
+        "ip_hash",
+    ];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
 }
@@ -158,6 +195,10 @@ impl<B: Backend> Selector<B> for Remembering {
 selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
 selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
 selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(halves_of_ring: Halves::second(Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
+selector_suite!(halves_of_maglev: Halves::first(Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
+selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);
+selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ignored);
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);

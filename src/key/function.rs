@@ -32,7 +32,7 @@ impl HashFunction {
     pub fn hash(self, bytes: &[u8]) -> u64 {
         match self {
             Self::Xxh3 => twox_hash::XxHash3_64::oneshot(bytes),
-            Self::Xxh64 => twox_hash::XxHash64::oneshot(0, bytes),
+            Self::Xxh64 => xxh64(0, bytes),
             Self::Crc32 => crc32fast::hash(bytes).into(),
         }
     }
@@ -50,6 +50,11 @@ impl HashFunction {
             Self::Crc32 => "crc32",
         }
     }
+}
+
+/// XXH64 with a seed, for the tables that copy those who use one.
+pub(crate) fn xxh64(seed: u64, bytes: &[u8]) -> u64 {
+    twox_hash::XxHash64::oneshot(seed, bytes)
 }
 
 impl fmt::Display for HashFunction {

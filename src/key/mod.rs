@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 pub use address::{AddressKey, PrefixLengthError};
 pub use chain::Terminal;
+pub(crate) use function::xxh64;
 pub use function::{HashFunction, UnknownHashFunction};
 
 /// A key taken from a request.

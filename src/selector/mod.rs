@@ -61,6 +61,7 @@ mod any;
 mod draw;
 mod failures;
 mod generator;
+pub mod hash;
 mod least_loaded;
 mod members;
 mod pick;

@@ -8,7 +8,11 @@ mod curl;
 mod example;
 #[cfg(target_os = "linux")]
 mod gigabytes;
+#[allow(dead_code, reason = "others use the rest of it")]
+#[path = "../hash/keyed.rs"]
+mod keyed;
 mod nginx;
+mod nginx_ring;
 mod pattern;
 #[allow(dead_code, reason = "others use the rest of it")]
 mod program;

@@ -9,7 +9,11 @@ use std::{fmt, str::FromStr};
 pub use error::{ParameterError, StrategyError};
 use named::Named;
 
-use super::{AnySelector, Choices, Random, round_robin::Start};
+use super::{
+    AnySelector, Choices, Random,
+    hash::{IpHash, Jump, Maglev, Ring},
+    round_robin::Start,
+};
 use crate::backend::Backend;
 
 /// How many strategies may be inside each other.
@@ -88,6 +92,14 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`Ring`].
+    Ring(Ring),
+    /// [`Maglev`].
+    Maglev(Maglev),
+    /// [`Jump`].
+    Jump(Jump),
+    /// [`IpHash`].
+    IpHash(IpHash),
 }
 
 impl Strategy {
@@ -159,13 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_name_is_told_with_those_there_are() {
+        for name in ["", "fastest"] {
+            let message = name.parse::<Strategy>().unwrap_err().to_string();
+            let names = message.strip_prefix(&format!("unknown strategy '{name}': expected "));
+            let names: Vec<_> = names.unwrap().split(", ").collect();
+            assert!(
+                names.iter().eq(Strategy::all()
+                    .map(|strategy| strategy.name())
+                    .collect::<Vec<_>>()
+                    .iter())
+            );
+            assert_eq!(names[..3], ["least_loaded", "round_robin", "random"]);
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         for (text, message) in [
-            ("", "unknown strategy '': expected least_loaded, round_robin, random"),
-            (
-                "fastest",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random",
-            ),
             (
                 "random(",
                 "invalid strategy 'random(': expected NAME or NAME(PARAMETER=VALUE)",
