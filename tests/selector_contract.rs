@@ -3,9 +3,9 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
+    AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, Random, RoundRobin, Selector, Strategy,
     selector::{
-        At, Choices, Completion, Members, Needs, Pick, Start,
+        At, Bounded, Choices, Completion, Members, Needs, Pick, Start,
         hash::{IpHash, Jump, Maglev, Ring, RingMode},
     },
     selector_suite,
@@ -16,9 +16,18 @@ fn least_of(d: usize) -> LeastLoaded {
     LeastLoaded::of(Choices::new(d).unwrap())
 }
 
-/// Small, as these tests make thousands.
-fn ring(mode: RingMode) -> Ring {
-    Ring::new().with_mode(mode).with_max(10_000).unwrap()
+fn few_points() -> Ring {
+    Ring::new().with_points(10).unwrap()
+}
+
+/// The shares of a ring are off by what its points are.
+#[test]
+fn rings_and_tables_of_the_usual_size_honour_weights() {
+    for mode in [RingMode::Plain, RingMode::Nginx, RingMode::Envoy] {
+        let suite = Suite::new(move || Ring::new().with_mode(mode));
+        suite.tolerance(0.5).honours_weights().unwrap();
+    }
+    Suite::new(Maglev::new).tolerance(0.02).honours_weights().unwrap();
 }
 
 fn round_robin() -> Strategy {
@@ -35,16 +44,16 @@ selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 
-// The shares of a ring are off by what its points are.
-selector_suite!(ring: Ring::new(), tolerance = 0.5);
-selector_suite!(ring_keyed: Ring::new().with_size(4_096).unwrap(), keyed, tolerance = 0.5);
-selector_suite!(ring_of_nginx: ring(RingMode::Nginx), keyed, tolerance = 0.5);
-selector_suite!(ring_of_envoy: ring(RingMode::Envoy), keyed, tolerance = 0.5);
+// Few points, as these tests make thousands of rings: the shares are looked at below.
+selector_suite!(ring: few_points(), weights = ignored);
+selector_suite!(ring_keyed: few_points().with_size(300).unwrap(), keyed, weights = ignored);
+selector_suite!(ring_of_nginx: few_points().with_mode(RingMode::Nginx), keyed, weights = ignored);
+selector_suite!(ring_of_envoy: Ring::new().with_mode(RingMode::Envoy).with_size(300).unwrap().with_max(1_000).unwrap(), keyed, weights = ignored);
 // Fewer points than members: the shares are anybody's.
 selector_suite!(ring_of_one_point: Ring::new().with_max(1).unwrap(), keyed, weights = ignored);
-selector_suite!(ring_of_three_points: ring(RingMode::Envoy).with_max(3).unwrap(), keyed, weights = ignored);
-selector_suite!(maglev: Maglev::new(), tolerance = 0.02);
-selector_suite!(maglev_keyed: Maglev::new().with_size(4_099).unwrap(), keyed, tolerance = 0.1);
+selector_suite!(ring_of_three_points: Ring::new().with_mode(RingMode::Envoy).with_max(3).unwrap(), keyed, weights = ignored);
+selector_suite!(maglev: Maglev::new().with_size(1_009).unwrap(), tolerance = 0.4);
+selector_suite!(maglev_keyed: Maglev::new().with_size(251).unwrap(), keyed, weights = ignored);
 // Fewer entries than members: the shares are anybody's.
 selector_suite!(maglev_too_small: Maglev::new().with_size(13).unwrap(), keyed, weights = ignored);
 selector_suite!(ip_hash: IpHash::new());
@@ -55,8 +64,8 @@ selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
-selector_suite!(any_ring: "ring(points=100)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.5);
-selector_suite!(any_maglev: "maglev(size=4099)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.1);
+selector_suite!(any_ring: Strategy::Ring(few_points()).selector(), keyed, weights = ignored);
+selector_suite!(any_maglev: "maglev(size=251)".parse::<Strategy>().unwrap().selector(), keyed, weights = ignored);
 selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
 selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
@@ -72,6 +81,8 @@ fn no_strategy_is_forgotten() {
         "maglev",
         "jump",
         "ip_hash",
+        "bounded",
+        "first_available",
     ];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
@@ -195,6 +206,13 @@ impl<B: Backend> Selector<B> for Remembering {
 selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
 selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
 selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(first_available: FirstAvailable::new(), weights = ignored);
+selector_suite!(any_first_available: AnySelector::new(FirstAvailable::new()), weights = ignored);
+selector_suite!(bounded: Bounded::new(Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
+selector_suite!(bounded_least_loaded: Bounded::new(LeastLoaded::new()));
+selector_suite!(any_bounded: "bounded(round_robin,factor=1)".parse::<Strategy>().unwrap().selector());
+selector_suite!(halves_of_bounded: Halves::first(Bounded::new(Random::new())), weights = ignored);
+selector_suite!(bounded_halves: Bounded::new(Halves::first(Random::new())), weights = ignored);
 selector_suite!(halves_of_ring: Halves::second(Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
 selector_suite!(halves_of_maglev: Halves::first(Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
 selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use equipoise::{
-    Ask, Driver, Endpoint, Home, LeastLoaded, ManualClock, Outcome, Pool, Random, RoundRobin, Selector,
+    Ask, Driver, Endpoint, FirstAvailable, Home, LeastLoaded, ManualClock, Outcome, Pool, Random, RoundRobin, Selector,
     selector::{At, Choices, Start},
 };
 use futures_util::FutureExt;
@@ -308,6 +308,17 @@ fn least_loaded_keeps_load_over_weight_even_among_many() {
         assert!((97.0..=103.0).contains(&each), "{each} at weight {weight}");
     }
     drop(held);
+}
+
+#[test]
+fn the_first_available_is_filled_before_the_next() {
+    let mut bench = bench_of(FirstAvailable::new(), &[1, 9, 5, 2], 3);
+    assert_eq!(bench.word(5), "aaaaa");
+    let [a, b, c, d, e] = [(); 5].map(|()| bench.pool.pick(&Ask::new()).unwrap());
+    let ids = [&a, &b, &c, &d, &e].map(|lease| lease.backend_id().to_owned());
+    assert_eq!(ids, ["a", "b", "c", "d", "d"]);
+    drop(b);
+    assert_eq!(bench.pool.pick(&Ask::new()).unwrap().backend_id(), "b");
 }
 
 #[test]

@@ -58,8 +58,10 @@
 
 mod alias;
 mod any;
+mod bounded;
 mod draw;
 mod failures;
+mod first_available;
 mod generator;
 pub mod hash;
 mod least_loaded;
@@ -74,8 +76,10 @@ use std::time::{Duration, Instant};
 
 pub use crate::needs::Needs;
 pub use any::{AnyMemory, AnySelector, AnyTable};
+pub use bounded::{Bounded, BoundedTable};
 pub use draw::Choices;
 pub use failures::Failures;
+pub use first_available::FirstAvailable;
 pub use generator::Generator;
 pub use least_loaded::{LeastLoaded, LeastLoadedTable};
 pub use members::Members;

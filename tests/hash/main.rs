@@ -2,6 +2,7 @@
 //! the keys of a member that is closed.
 #![cfg(not(loom))]
 
+mod bounded;
 mod envoy;
 mod even;
 mod keyed;

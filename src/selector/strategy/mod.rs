@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Choices, Random,
+    AnySelector, Bounded, Choices, FirstAvailable, Random,
     hash::{IpHash, Jump, Maglev, Ring},
     round_robin::Start,
 };
@@ -100,6 +100,10 @@ strategies! {
     Jump(Jump),
     /// [`IpHash`].
     IpHash(IpHash),
+    /// [`Bounded`].
+    Bounded(Bounded<Box<Strategy>>),
+    /// [`FirstAvailable`].
+    FirstAvailable(FirstAvailable),
 }
 
 impl Strategy {
@@ -183,6 +187,61 @@ mod tests {
                     .iter())
             );
             assert_eq!(names[..3], ["least_loaded", "round_robin", "random"]);
+        }
+    }
+
+    #[test]
+    fn strategies_are_inside_each_other() {
+        for (text, printed) in [
+            ("bounded", "bounded"),
+            ("bounded(ring)", "bounded"),
+            (
+                "bounded( least_loaded( d=2 ) , factor=2)",
+                "bounded(least_loaded(d=2),factor=2)",
+            ),
+            ("bounded(factor=1.5,maglev)", "bounded(maglev,factor=1.5)"),
+            ("bounded(bounded(random))", "bounded(bounded(random))"),
+        ] {
+            let strategy: Strategy = text.parse().unwrap();
+            assert_eq!(strategy.to_string(), printed);
+            assert_eq!(printed.parse(), Ok(strategy));
+        }
+        let nested = |depth| format!("{}random{}", "bounded(".repeat(depth), ")".repeat(depth));
+        assert!(nested(DEEPEST - 1).parse::<Strategy>().is_ok());
+        assert_eq!(nested(DEEPEST).parse::<Strategy>(), Err(StrategyError::Depth));
+        assert_eq!(nested(100_000).parse::<Strategy>(), Err(StrategyError::Depth));
+        for (text, message) in [
+            ("bounded(random,ring)", "invalid strategy: expected a strategy once"),
+            ("bounded(best)", "unknown strategy 'best': expected least_loaded, "),
+            (
+                "bounded(d=2)",
+                "unknown parameter 'd' of strategy bounded: expected a strategy, factor",
+            ),
+            (
+                "random(ring)",
+                "unknown parameter 'ring' of strategy random: expected none",
+            ),
+            ("bounded(random))", "invalid strategy 'bounded(random))': expected NAME"),
+            ("bounded((random)", "invalid strategy 'bounded((random)': expected NAME"),
+        ] {
+            let told = text.parse::<Strategy>().unwrap_err().to_string();
+            assert!(told.starts_with(message), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn help_tells_every_strategy_with_its_parameters() {
+        let help = Strategy::help();
+        assert!(help.contains("least_loaded(d=8)\n") && help.contains("    factor: a number from 1 to 100\n"));
+        for strategy in Strategy::all() {
+            assert!(help.lines().any(|line| line.starts_with(strategy.name())), "{strategy}");
+        }
+        let lines = help.lines().filter(|line| !line.starts_with(' '));
+        for line in lines {
+            assert!(
+                line.parse::<Strategy>().is_ok(),
+                "what help shows is what can be said: {line}"
+            );
         }
     }
 

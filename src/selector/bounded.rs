@@ -1,0 +1,155 @@
+//! Bounded loads: no member much above its fair share, around a selector that goes by keys.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    AnySelector, Completion, Members, Needs, ParameterError, Pick, Selector, Strategy,
+    hash::Ring,
+    roster::At,
+    strategy::named::{Named, Parameter, decimal},
+};
+use crate::{backend::Backend, load::LoadReport};
+
+/// No member has more in flight than ⌈`factor` × its fair share⌉ (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing
+/// with bounded loads", SODA 2018, [arXiv:1608.01350](https://arxiv.org/abs/1608.01350)); who is full is closed to the
+/// selector inside, so that a key goes on in its own order of preference. O(1) more than what is inside; where its
+/// first choice is full, what it takes to choose among some.
+///
+/// The fair share is that of the weight, of all that is in flight with this request. With a factor near 1 loads are even
+/// and keys move often; with a large one they stay at home. The paper shows that a removal or an addition moves
+/// O(1 ∕ ε²) keys for each that has to, with ε = factor − 1. Around a selector that goes by load it does nothing but
+/// cost.
+///
+/// The bound holds for what a pick sees: picks at the very same moment may each take the last place. What is in flight
+/// at members that drain counts in the total too. Homes, which are taken before any selector is asked, are not bound;
+/// and if all who are open are full, since others are closed for other reasons, the request goes where it would have
+/// gone without.
+///
+/// ```
+/// use equipoise::selector::{Bounded, hash::Ring};
+///
+/// let bounded = Bounded::new(Ring::new()).with_factor(1.5)?;
+/// assert!(Bounded::new(Ring::new()).with_factor(0.9).is_err());
+/// # Ok::<_, equipoise::ParameterError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded<S> {
+    inner: S,
+    factor: f64,
+}
+
+/// What [`Bounded`] prepares.
+#[derive(Debug)]
+pub struct BoundedTable<T> {
+    inner: T,
+    /// The factor over the sum of weights, less what rounding may add: a bound that is a whole number is not exceeded.
+    scale: f64,
+}
+
+/// HAProxy's `hash-balance-factor` has no limit; beyond this nothing is bound.
+const LARGEST: f64 = 100.0;
+const ALLOWED: &str = "a number from 1 to 100";
+
+impl<S> Bounded<S> {
+    /// At most 1.25 times the fair share.
+    pub fn new(inner: S) -> Self {
+        Self { inner, factor: 1.25 }
+    }
+
+    /// At most so many times the fair share, from 1 to 100.
+    ///
+    /// # Errors
+    /// A number out of that range, or none.
+    pub fn with_factor(self, factor: f64) -> Result<Self, ParameterError> {
+        if (1.0..=LARGEST).contains(&factor) {
+            Ok(Self { factor, ..self })
+        } else {
+            Err(ParameterError::new("bounded", "factor", factor, ALLOWED))
+        }
+    }
+
+    /// How many times the fair share.
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+}
+
+/// Around a [`Ring`].
+impl Default for Bounded<Box<Strategy>> {
+    fn default() -> Self {
+        Self::new(Box::new(Strategy::Ring(Ring::default())))
+    }
+}
+
+impl Named for Bounded<Box<Strategy>> {
+    const NAME: &'static str = "bounded";
+    const SUMMARY: &'static str = "another strategy, but none above factor times its fair share of what is in flight";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter {
+        name: "factor",
+        allowed: ALLOWED,
+        get: |bounded| bounded.factor.to_string(),
+        set: |bounded, text| decimal(text).and_then(|factor| bounded.clone().with_factor(factor).ok()),
+    }];
+
+    fn selector<B: Backend>(&self) -> AnySelector<B> {
+        AnySelector::new(Bounded {
+            inner: self.inner.selector(),
+            factor: self.factor,
+        })
+    }
+
+    fn inner(&self) -> Option<&Strategy> {
+        Some(&self.inner)
+    }
+
+    fn around(&self, inner: Strategy) -> Option<Self> {
+        let inner = Box::new(inner);
+        Some(Self { inner, ..*self })
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
+    type Memory = S::Memory;
+    type Table = BoundedTable<S::Table>;
+
+    fn memory(&self, backend: &B) -> S::Memory {
+        self.inner.memory(backend)
+    }
+
+    fn prepare(&self, members: &Members<'_, B, S::Memory>) -> Self::Table {
+        let weights: u64 = members.iter().map(|at| u64::from(members.weight(at))).sum();
+        BoundedTable {
+            inner: self.inner.prepare(members),
+            scale: self.factor / weights as f64 * (1.0 - 1e-12),
+        }
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        self.inner.refresh()
+    }
+
+    fn needs(&self) -> Needs {
+        self.inner.needs().total_in_flight()
+    }
+
+    #[inline]
+    fn select(&self, table: &Self::Table, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
+        let first = self.inner.select(&table.inner, pick)?;
+        let scale = table.scale * (pick.total_in_flight() + 1) as f64;
+        // A whole number is below ⌈x⌉ if it is below x.
+        let is_full = |at| pick.load(at) as f64 >= scale * f64::from(pick.weight(at));
+        if !is_full(first) {
+            return Some(first);
+        }
+        let other = pick.closing(&is_full, |pick| self.inner.select(&table.inner, pick));
+        other.or(Some(first))
+    }
+
+    fn observe(&self, memory: &S::Memory, completion: &Completion) {
+        self.inner.observe(memory, completion);
+    }
+
+    fn report(&self, memory: &S::Memory, report: &LoadReport, now: Instant) {
+        self.inner.report(memory, report, now);
+    }
+}
