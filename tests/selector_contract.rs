@@ -6,7 +6,7 @@ use equipoise::{
     AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, Random, RoundRobin, Selector, Strategy,
     selector::{
         At, Bounded, Choices, Completion, Members, Needs, Pick, Start,
-        hash::{IpHash, Jump, Maglev, Ring, RingMode},
+        hash::{IpHash, Jump, Maglev, Rendezvous, Ring, RingMode},
     },
     selector_suite,
     testing::Suite,
@@ -79,6 +79,7 @@ fn no_strategy_is_forgotten() {
         "random",
         "ring",
         "maglev",
+        "rendezvous",
         "jump",
         "ip_hash",
         "bounded",
@@ -206,6 +207,11 @@ impl<B: Backend> Selector<B> for Remembering {
 selector_suite!(halves_of_round_robin: Halves::second(RoundRobin::new()), weights = ignored);
 selector_suite!(halves_of_random: Halves::first(Random::new()), weights = ignored);
 selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weights = ignored);
+selector_suite!(rendezvous: Rendezvous::new());
+selector_suite!(rendezvous_keyed: Rendezvous::new(), keyed);
+selector_suite!(any_rendezvous: AnySelector::new(Rendezvous::new()), keyed);
+selector_suite!(halves_of_rendezvous: Halves::second(Rendezvous::new()), weights = ignored);
+selector_suite!(bounded_rendezvous: Bounded::new(Rendezvous::new()), keyed);
 selector_suite!(first_available: FirstAvailable::new(), weights = ignored);
 selector_suite!(any_first_available: AnySelector::new(FirstAvailable::new()), weights = ignored);
 selector_suite!(bounded: Bounded::new(Ring::new().with_points(10).unwrap()), keyed, weights = ignored);

@@ -15,6 +15,7 @@
 //! |---|---|---|---|---|---|
 //! | [`Ring`] | 14 to 16 bytes a point, 160 points a member | O(1): an index, then one point or two | some 10 to 30 % | none | by points |
 //! | [`Maglev`] | 4 bytes an entry, 65,537 entries | O(1): one load | under 1 % up to 1,000 members | under 1 % of all | by entries |
+//! | [`Rendezvous`] | 4 to 16 bytes a member, 256 KiB for many | O(n) up to some 1,500, O(2²⁰ ∕ n) beyond | none | none | exact |
 //! | [`Jump`] | none | O(log n) | none | none, if the last to join leaves; else most | ignored |
 //! | [`IpHash`] | 4 bytes a member | O(1), weighted O(log n) | none | almost all | exact |
 //!
@@ -22,6 +23,8 @@
 //!   own keys may move: caches that are expensive to fill.
 //! - **[`Maglev`]** where the choice has to be cheap and the shares even, and a few moved keys do no harm: connections
 //!   that are spread over and over again.
+//! - **[`Rendezvous`]** where shares have to be exact and nothing may move needlessly, and some tens of nanoseconds do not
+//!   matter: the best of both for up to some hundred members.
 //! - **[`Jump`]** for numbered shards that never leave in the middle.
 //! - **[`IpHash`]** for comparison, and for members that never change.
 
@@ -29,11 +32,15 @@ mod ip_hash;
 mod jump;
 mod maglev;
 mod order;
+mod permutation;
+mod rendezvous;
 mod ring;
+mod slots;
 
 pub use ip_hash::{IpHash, IpHashTable};
 pub use jump::Jump;
 pub use maglev::{Maglev, MaglevTable};
+pub use rendezvous::{Rendezvous, RendezvousTable};
 pub use ring::{Ring, RingMode, RingTable};
 
 use super::{Generator, Pick};

@@ -11,7 +11,7 @@ use named::Named;
 
 use super::{
     AnySelector, Bounded, Choices, FirstAvailable, Random,
-    hash::{IpHash, Jump, Maglev, Ring},
+    hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
 use crate::backend::Backend;
@@ -96,6 +96,8 @@ strategies! {
     Ring(Ring),
     /// [`Maglev`].
     Maglev(Maglev),
+    /// [`Rendezvous`].
+    Rendezvous(Rendezvous),
     /// [`Jump`].
     Jump(Jump),
     /// [`IpHash`].
