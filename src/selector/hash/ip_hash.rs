@@ -1,6 +1,6 @@
 //! The key modulo the members.
 
-use super::{PLACES, key, order::Order, rehashes};
+use super::{choose, order::Order};
 use crate::{
     backend::Backend,
     selector::{AnySelector, Members, Pick, Selector, roster::At, strategy::named::Named},
@@ -42,19 +42,18 @@ impl Named for IpHash {
 }
 
 impl IpHashTable {
-    /// The member that a number points at; there has to be one.
+    /// The member that a number points at; none where there are no members.
     #[inline]
-    fn at(&self, number: u64) -> At {
+    fn at(&self, number: u64) -> Option<At> {
         let order = self.order.as_slice();
         let place = match &self.ends {
-            None => (number % order.len() as u64) as usize,
+            None => number.checked_rem(order.len() as u64)? as usize,
             Some(ends) => {
-                let total = ends.last().copied().unwrap_or(1);
-                let number = number % total;
+                let number = number.checked_rem(*ends.last()?)?;
                 ends.partition_point(|end| *end <= number)
             }
         };
-        order[place]
+        order.get(place).copied()
     }
 }
 
@@ -82,17 +81,6 @@ impl<B: Backend> Selector<B> for IpHash {
 
     #[inline]
     fn select(&self, table: &IpHashTable, pick: &Pick<'_, B, ()>) -> Option<At> {
-        if pick.is_empty() {
-            return None;
-        }
-        let key = key(pick);
-        let first = table.at(key);
-        if pick.is_open(first) {
-            return Some(first);
-        }
-        let mut others = rehashes(key).take(PLACES).map(|hash| table.at(hash));
-        others
-            .find(|at| pick.is_open(*at))
-            .or_else(|| table.order.next_open(key, pick))
+        choose(pick, |key| table.at(key), |key| table.order.next_open(key, pick))
     }
 }

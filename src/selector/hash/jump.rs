@@ -1,6 +1,6 @@
 //! Jump consistent hash.
 
-use super::{PLACES, key, rehashes};
+use super::choose;
 use crate::{
     backend::Backend,
     selector::{AnySelector, Members, Pick, Selector, roster::At, strategy::named::Named},
@@ -59,19 +59,9 @@ impl<B: Backend> Selector<B> for Jump {
 
     #[inline]
     fn select(&self, (): &(), pick: &Pick<'_, B, ()>) -> Option<At> {
-        if pick.is_empty() {
-            return None;
-        }
         let buckets = pick.len() as u32;
-        let key = key(pick);
-        let first = At(jump(key, buckets));
-        if pick.is_open(first) {
-            return Some(first);
-        }
-        let mut others = rehashes(key).take(PLACES).map(|hash| At(jump(hash, buckets)));
-        others
-            .find(|at| pick.is_open(*at))
-            .or_else(|| pick.next_open(At(jump(!key, buckets))))
+        let at = |key| (buckets > 0).then(|| At(jump(key, buckets)));
+        choose(pick, at, |key| pick.next_open(at(!key)?))
     }
 }
 

@@ -5,7 +5,7 @@ mod modulus;
 
 use modulus::Modulus;
 
-use super::{PLACES, key, order::Order, rehashes};
+use super::{choose, order::Order};
 use crate::{
     backend::Backend,
     selector::{
@@ -115,10 +115,10 @@ fn is_prime(number: u32) -> bool {
 }
 
 impl MaglevTable {
-    /// The entry at a key modulo the size; there has to be one.
+    /// The entry at a key modulo the size; none where there are no members.
     #[inline]
-    fn at(&self, key: u64) -> At {
-        self.entries[self.modulus.rest(key) as usize]
+    fn at(&self, key: u64) -> Option<At> {
+        self.entries.get(self.modulus.rest(key) as usize).copied()
     }
 }
 
@@ -139,18 +139,7 @@ impl<B: Backend> Selector<B> for Maglev {
 
     #[inline]
     fn select(&self, table: &MaglevTable, pick: &Pick<'_, B, ()>) -> Option<At> {
-        if pick.is_empty() {
-            return None;
-        }
-        let key = key(pick);
-        let first = table.at(key);
-        if pick.is_open(first) {
-            return Some(first);
-        }
-        let mut others = rehashes(key).take(PLACES).map(|hash| table.at(hash));
-        others
-            .find(|at| pick.is_open(*at))
-            .or_else(|| table.order.next_open(key, pick))
+        choose(pick, |key| table.at(key), |key| table.order.next_open(key, pick))
     }
 }
 

@@ -43,7 +43,7 @@ pub use maglev::{Maglev, MaglevTable};
 pub use rendezvous::{Rendezvous, RendezvousTable};
 pub use ring::{Ring, RingMode, RingTable};
 
-use super::{Generator, Pick};
+use super::{Generator, Pick, roster::At};
 
 /// How many places a key whose first is closed is taken to, before the open members are gone through in their order. If
 /// half of all members are closed, one request in 2⁶⁴ comes that far; if nine tenths are, one in 850.
@@ -60,4 +60,33 @@ fn key<B, M>(pick: &Pick<'_, B, M>) -> u64 {
 fn rehashes(key: u64) -> impl Iterator<Item = u64> {
     let mut hashes = Generator::new(key);
     std::iter::repeat_with(move || hashes.next())
+}
+
+/// The member that a key leads to, or the first open one that its rehashes do; `at` says whom a hash leads to, and
+/// `other` knows an open member for a key if there is one.
+#[inline]
+fn choose<B, M>(
+    pick: &Pick<'_, B, M>,
+    at: impl Fn(u64) -> Option<At>,
+    other: impl FnOnce(u64) -> Option<At>,
+) -> Option<At> {
+    match pick.ask().key() {
+        Some(key) if pick.all_open() => at(key),
+        _ => search(pick, at, other),
+    }
+}
+
+/// Apart, so that the common case needs no more registers than it uses: with a table, that is half of its time.
+#[cold]
+#[inline(never)]
+fn search<B, M>(
+    pick: &Pick<'_, B, M>,
+    at: impl Fn(u64) -> Option<At>,
+    other: impl FnOnce(u64) -> Option<At>,
+) -> Option<At> {
+    let key = key(pick);
+    let mut hashes = std::iter::once(key).chain(rehashes(key).take(PLACES));
+    hashes
+        .find_map(|hash| at(hash).filter(|at| pick.is_open(*at)))
+        .or_else(|| other(key))
 }

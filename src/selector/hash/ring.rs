@@ -243,10 +243,13 @@ impl<B: Backend> Selector<B> for Ring {
 
     #[inline]
     fn select(&self, table: &RingTable, pick: &Pick<'_, B, ()>) -> Option<At> {
-        if pick.is_empty() {
-            return None;
+        let first = |key| table.first(self.place(key));
+        match pick.ask().key().filter(|_| pick.all_open()) {
+            Some(key) => table.member(first(key)).or_else(|| table.search(0, key, pick)),
+            None => {
+                let key = key(pick);
+                table.search(first(key), key, pick)
+            }
         }
-        let key = key(pick);
-        table.select(self.place(key), key, pick)
     }
 }

@@ -69,25 +69,24 @@ impl RingTable {
         }
     }
 
-    /// An open member: the one of the first point at or after the place, or of those that follow.
+    /// The number of the first point at or after a place.
     #[inline]
-    pub(super) fn select<B, M>(&self, place: u64, key: u64, pick: &Pick<'_, B, M>) -> Option<At> {
-        let mut number = self.index[(place >> self.shift) as usize] as usize;
-        // There are no points where no member is due one.
-        while let Some(point) = self.points.get(number) {
-            if point.place() >= place {
-                if pick.is_open(point.member) {
-                    return Some(point.member);
-                }
-                break;
-            }
-            number += 1;
-        }
-        self.follow(number, key, pick)
+    pub(super) fn first(&self, place: u64) -> usize {
+        let from = self.index[(place >> self.shift) as usize] as usize;
+        let after = self.points.get(from..).unwrap_or_default();
+        from + after.iter().take_while(|point| point.place() < place).count()
     }
 
+    /// Whose a point is; none where there are no points, as no member is due one.
+    #[inline]
+    pub(super) fn member(&self, number: usize) -> Option<At> {
+        self.points.get(number).map(|point| point.member)
+    }
+
+    /// An open member: whose a point is, or one of those that follow.
     #[cold]
-    fn follow<B, M>(&self, from: usize, key: u64, pick: &Pick<'_, B, M>) -> Option<At> {
+    #[inline(never)]
+    pub(super) fn search<B, M>(&self, from: usize, key: u64, pick: &Pick<'_, B, M>) -> Option<At> {
         let (before, after) = self.points.split_at(from);
         let mut members = after.iter().chain(before).map(|point| point.member).take(STEPS);
         members
