@@ -5,7 +5,7 @@
 use equipoise::{
     AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
     selector::{
-        At, Choices, Completion, Members, Needs, Pick, Start,
+        At, Choices, Client, Completion, Members, Needs, Pick, Start, Subset,
         hash::{IpHash, Jump, Maglev, Ring, RingMode},
     },
     selector_suite,
@@ -19,6 +19,13 @@ fn least_of(d: usize) -> LeastLoaded {
 /// Small, as these tests make thousands.
 fn ring(mode: RingMode) -> Ring {
     Ring::new().with_mode(mode).with_max(10_000).unwrap()
+}
+
+fn subset<S>(size: usize, inner: S) -> Subset<S> {
+    Subset::new(inner)
+        .with_size(size)
+        .unwrap()
+        .with_client(Client::number(1))
 }
 
 fn round_robin() -> Strategy {
@@ -52,6 +59,14 @@ selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
 selector_suite!(jump: Jump::new(), weights = ignored);
 selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 
+// Weights count within the subset; in one that is all members, as they do without.
+selector_suite!(subset: Subset::new(LeastLoaded::new()), weights = ignored);
+selector_suite!(subset_of_all: subset(1_000, LeastLoaded::new()));
+selector_suite!(subset_of_1: subset(1, RoundRobin::new()), weights = ignored);
+selector_suite!(subset_of_random: subset(3, Random::new()), weights = ignored);
+selector_suite!(subset_of_ring: subset(3, Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
+selector_suite!(subset_of_maglev: subset(4, Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
+
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
@@ -59,6 +74,7 @@ selector_suite!(any_ring: "ring(points=100)".parse::<Strategy>().unwrap().select
 selector_suite!(any_maglev: "maglev(size=4099)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.1);
 selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
 selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
+selector_suite!(any_subset: "subset(size=3)".parse::<Strategy>().unwrap().selector(), weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
@@ -72,6 +88,7 @@ fn no_strategy_is_forgotten() {
         "maglev",
         "jump",
         "ip_hash",
+        "subset",
     ];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
@@ -202,6 +219,9 @@ selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ign
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
+selector_suite!(subset_of_halves: subset(3, Halves::second(Random::new())), weights = ignored);
+selector_suite!(halves_of_subset: Halves::first(subset(3, LeastLoaded::new())), weights = ignored);
+selector_suite!(subset_of_both: subset(4, Both(subset(2, Remembering), Remembering)), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);

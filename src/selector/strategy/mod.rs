@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Choices, Random,
+    AnySelector, Choices, Random, Subset,
     hash::{IpHash, Jump, Maglev, Ring},
     round_robin::Start,
 };
@@ -100,6 +100,8 @@ strategies! {
     Jump(Jump),
     /// [`IpHash`].
     IpHash(IpHash),
+    /// [`Subset`].
+    Subset(Subset<Box<Strategy>>),
 }
 
 impl Strategy {
