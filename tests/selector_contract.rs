@@ -60,7 +60,7 @@ selector_suite!(jump: Jump::new(), weights = ignored);
 selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 
 // Weights count within the subset; in one that is all members, as they do without.
-selector_suite!(subset: Subset::new(LeastLoaded::new()), weights = ignored);
+selector_suite!(subset: subset(20, LeastLoaded::new()), weights = ignored);
 selector_suite!(subset_of_all: subset(1_000, LeastLoaded::new()));
 selector_suite!(subset_of_1: subset(1, RoundRobin::new()), weights = ignored);
 selector_suite!(subset_of_random: subset(3, Random::new()), weights = ignored);
@@ -74,7 +74,7 @@ selector_suite!(any_ring: "ring(points=100)".parse::<Strategy>().unwrap().select
 selector_suite!(any_maglev: "maglev(size=4099)".parse::<Strategy>().unwrap().selector(), keyed, tolerance = 0.1);
 selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
 selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
-selector_suite!(any_subset: "subset(size=3)".parse::<Strategy>().unwrap().selector(), weights = ignored);
+selector_suite!(any_subset: "subset(size=3,client=1)".parse::<Strategy>().unwrap().selector(), weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.

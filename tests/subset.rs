@@ -1,10 +1,15 @@
 //! A subset in a pool: who is chosen, who else when that is not to be, and what the inner selector gets to see.
 #![cfg(not(loom))]
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+};
 
 use equipoise::{
-    Ask, Backend, Endpoint, Home, LeastLoaded, Pool, Random, RoundRobin, Selector, Strategy,
+    Ask, Backend, Condition, Endpoint, Home, LeastLoaded, Pool, Random, Readiness, RoundRobin, Selector, Strategy,
     selector::{At, Client, Members, Pick, Subset},
 };
 
@@ -122,6 +127,54 @@ fn those_tried_are_passed_by_and_homes_are_reached() {
         let home = Ask::new().with_home(Home::new(id.as_str()));
         assert_eq!(pool.pick(&home).unwrap().backend_id(), id);
     }
+}
+
+#[test]
+fn what_is_in_flight_at_a_replaced_backend_counts() {
+    let selector = numbered(LeastLoaded::new(), 2);
+    let (mut pool, driver) = Pool::builder().selector(selector).seed(1).backends(nodes(100)).build();
+    let first = pool.pick(&Ask::new()).unwrap();
+    let mut change = pin!(pool.handle().update(Endpoint::new(first.backend_id(), ())));
+    let (mut driver, mut cx) = (pin!(driver), Context::from_waker(Waker::noop()));
+    assert!(driver.as_mut().poll(&mut cx).is_pending());
+    assert!(change.as_mut().poll(&mut cx).is_ready());
+    for _ in 0..20 {
+        assert_ne!(pool.pick(&Ask::new()).unwrap().backend_id(), first.backend_id());
+    }
+}
+
+/// Says itself whether it is ready.
+struct Link(Node, Readiness);
+
+impl Backend for Link {
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    fn readiness(&self) -> Option<&Readiness> {
+        Some(&self.1)
+    }
+}
+
+#[test]
+fn those_that_are_not_ready_are_passed_by() {
+    let links: Vec<Link> = nodes(100)
+        .map(|node| Link(node, Readiness::new(Condition::Ready)))
+        .collect();
+    let readiness: HashMap<String, Readiness> = links
+        .iter()
+        .map(|link| (link.id().to_owned(), link.1.clone()))
+        .collect();
+    let selector = numbered(RoundRobin::new(), 2);
+    let mut pool = Pool::builder().selector(selector).seed(1).backends(links).build().0;
+    let mut pick = || pool.pick(&Ask::new()).unwrap().backend_id().to_owned();
+    let both = [pick(), pick()];
+    readiness[&both[0]].set(Condition::Waiting);
+    assert!((0..20).all(|_| pick() == both[1]));
+    readiness[&both[1]].set(Condition::Failing);
+    assert!((0..20).all(|_| !both.contains(&pick())));
+    readiness[&both[0]].set(Condition::Ready);
+    assert!((0..20).all(|_| pick() == both[0]));
 }
 
 /// Closes the first `n` members in the order of joining, and asks the inner selector for another.

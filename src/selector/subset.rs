@@ -29,19 +29,20 @@ use crate::{backend::Backend, load::LoadReport};
 ///
 /// - **Numbered** ([`Client::number`], from 0 on without gaps): ten clients at a time share ten times `size` members,
 ///   a stretch of the ring of their ids' hashes, which are dealt out among them; the stretches begin at the binary
-///   van der Corput sequence. Lots of ten and that sequence are those of Rocksteadier subsetting ([Ward, Wankadia and
+///   van der Corput sequence. Lots and that sequence are those of Rocksteadier subsetting ([Ward, Wankadia and
 ///   Guliani, "Reinventing Backend Subsetting at Google", ACM Queue 20 (5), 2022](https://doi.org/10.1145/3570937)),
-///   where backends are numbered as well; here they have ids alone, hence the ring. 1,000 members have from 1 to 3 of 100
-///   clients with a size of 20, and 100 members from 19 to 21. A member that joins or leaves changes one place in the
-///   subsets of each lot that shares it, and some two or three more by the way. More clients change nobody's subset.
+///   where backends are numbered as well; here they have ids alone, hence the ring. With a size of 20 each of 1,000
+///   members has from 1 to 3 of 100 clients, and each of 100 members from 19 to 21. A member that joins or leaves
+///   changes one place in the subsets of each lot that shares it, and some two more by the way: at 1,000 members three
+///   times the least there could be. More clients change nobody's subset.
 /// - **Not numbered** ([`Client::process`], the default, and [`Client::named`]): a random subset by rendezvous hashing,
-///   as in gRPC's [A68](https://github.com/grpc/proposal/blob/master/A68-random-subsetting.md). No member that joins or
-///   leaves changes more than one place in a subset, and none but those it has to; but the same 1,000 members have from 0 to
-///   8 clients, and the same 100 from 10 to 30.
+///   as in gRPC's [A68](https://github.com/grpc/proposal/blob/master/A68-random-subsetting.md). A member that joins or
+///   leaves changes at most one place in a subset, and none but those it has to; but of the same 1,000 members some have
+///   nobody and others 7 clients, and of the same 100 some have 13 and others 30.
 ///
-/// A member is in as many subsets as any other, whatever its weight: weights count within the subset. With a size from
-/// the number of members on the subset is all of them. Are all of the subset closed, the request goes to a random one of the others
-/// that are open, by weight; homes are reached in any case.
+/// A member is in as many subsets as any other, whatever its weight: weights count within the subset. With a size of at
+/// least the number of members the subset is all of them. While all of the subset are closed, requests go to a random
+/// one of the others that are open, by weight. Homes are reached in any case.
 ///
 /// `prepare` is O(members), and O(size × log size) for a numbered client; `select` is the inner one's and an indirection.
 /// As many clients as members over `size`, at least, are needed for every member to be used at all.

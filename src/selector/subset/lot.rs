@@ -3,7 +3,7 @@
 use super::client::Place;
 use crate::{key::HashFunction, selector::generator::Generator};
 
-/// How many clients make a lot: as in Rocksteadier, where more are no more even and ten are diverse enough.
+/// How many clients make a lot, as in Rocksteadier's example: with 16 the members' clients were hardly more even.
 const CLIENTS: usize = 10;
 
 /// A client's `size` of the members with these ids, by their indices, in order. There are more than `size`.
