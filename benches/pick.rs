@@ -7,7 +7,7 @@ use std::hint::black_box;
 use equipoise::{
     Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy,
     selector::{
-        Choices,
+        Choices, Client, Subset,
         hash::{IpHash, Jump, Maglev, Ring},
     },
 };
@@ -67,6 +67,10 @@ fn both<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights,
     ]
 }
 
+fn subset<S>(inner: S) -> Subset<S> {
+    Subset::new(inner).with_client(Client::number(3))
+}
+
 fn main() {
     use Weights::{Different, Equal};
     let two = Choices::new(2).expect("2 is from 1 to 32");
@@ -79,6 +83,9 @@ fn main() {
             both("least_loaded", members, Equal, LeastLoaded::new()),
             both("least_loaded weighted", members, Different, LeastLoaded::new()),
             both("least_loaded(d=2)", members, Equal, LeastLoaded::of(two)),
+            both("subset(least_loaded)", members, Equal, subset(LeastLoaded::new())),
+            // The inner one beside it: as many members.
+            both("least_loaded of 20", 20, Equal, LeastLoaded::new()),
             both(
                 "AnySelector least_loaded",
                 members,

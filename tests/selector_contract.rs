@@ -5,7 +5,7 @@
 use equipoise::{
     AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, Random, RoundRobin, Selector, Strategy,
     selector::{
-        At, Bounded, Choices, Completion, Members, Needs, Pick, Start,
+        At, Bounded, Choices, Client, Completion, Members, Needs, Pick, Start, Subset,
         hash::{IpHash, Jump, Maglev, Rendezvous, Ring, RingMode},
     },
     selector_suite,
@@ -28,6 +28,13 @@ fn rings_and_tables_of_the_usual_size_honour_weights() {
         suite.tolerance(0.5).honours_weights().unwrap();
     }
     Suite::new(Maglev::new).tolerance(0.02).honours_weights().unwrap();
+}
+
+fn subset<S>(size: usize, inner: S) -> Subset<S> {
+    Subset::new(inner)
+        .with_size(size)
+        .unwrap()
+        .with_client(Client::number(1))
 }
 
 fn round_robin() -> Strategy {
@@ -61,6 +68,14 @@ selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
 selector_suite!(jump: Jump::new(), weights = ignored);
 selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 
+// Weights count within the subset; in one that is all members, as they do without.
+selector_suite!(subset: subset(20, LeastLoaded::new()), weights = ignored);
+selector_suite!(subset_of_all: subset(1_000, LeastLoaded::new()));
+selector_suite!(subset_of_1: subset(1, RoundRobin::new()), weights = ignored);
+selector_suite!(subset_of_random: subset(3, Random::new()), weights = ignored);
+selector_suite!(subset_of_ring: subset(3, Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
+selector_suite!(subset_of_maglev: subset(4, Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
+
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
@@ -68,6 +83,7 @@ selector_suite!(any_ring: Strategy::Ring(few_points()).selector(), keyed, weight
 selector_suite!(any_maglev: "maglev(size=251)".parse::<Strategy>().unwrap().selector(), keyed, weights = ignored);
 selector_suite!(any_ip_hash: Strategy::IpHash(IpHash::new()).selector(), keyed);
 selector_suite!(any_jump: Strategy::Jump(Jump::new()).selector(), keyed, weights = ignored);
+selector_suite!(any_subset: "subset(size=3,client=1)".parse::<Strategy>().unwrap().selector(), weights = ignored);
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
@@ -84,6 +100,7 @@ fn no_strategy_is_forgotten() {
         "ip_hash",
         "bounded",
         "first_available",
+        "subset",
     ];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
@@ -226,6 +243,9 @@ selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ign
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
+selector_suite!(subset_of_halves: subset(3, Halves::second(Random::new())), weights = ignored);
+selector_suite!(halves_of_subset: Halves::first(subset(3, LeastLoaded::new())), weights = ignored);
+selector_suite!(subset_of_both: subset(4, Both(subset(2, Remembering), Remembering)), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);

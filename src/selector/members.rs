@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{
+    narrowed::Narrowed,
     pick::{Memories, Part},
     roster::{At, Roster},
 };
@@ -69,6 +70,23 @@ impl<'a, B, M> Members<'a, B, M> {
                 whole: self.memories,
                 part,
             }),
+        })
+    }
+}
+
+impl<B, M> Members<'_, B, M> {
+    /// Some of these members, which [`Pick::narrowed`](super::Pick::narrowed) then shows an inner selector.
+    pub(super) fn narrow(&self, places: Box<[At]>) -> Narrowed<B> {
+        Narrowed::new(self.roster, places)
+    }
+
+    /// Some of these members for an inner selector that sees no others.
+    pub(super) fn narrowed<R>(&self, narrowed: &Narrowed<B>, inner: impl FnOnce(&Members<'_, B, M>) -> R) -> R {
+        let backends: Vec<&B> = narrowed.places().iter().map(|at| self.backend(*at)).collect();
+        inner(&Members {
+            roster: narrowed.roster(),
+            backends: &backends,
+            memories: Memories::Within(&narrowed.memories(self.memories)),
         })
     }
 }

@@ -66,11 +66,13 @@ mod generator;
 pub mod hash;
 mod least_loaded;
 mod members;
+mod narrowed;
 mod pick;
 mod random;
 mod roster;
 mod round_robin;
 mod strategy;
+mod subset;
 
 use std::time::{Duration, Instant};
 
@@ -90,6 +92,7 @@ pub use roster::At;
 pub(crate) use roster::{Roster, Row};
 pub use round_robin::{RoundRobin, RoundRobinTable, Start};
 pub use strategy::{ParameterError, Strategy, StrategyError};
+pub use subset::{Client, Subset, SubsetTable};
 
 use crate::{
     backend::Backend,

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     generator::Generator,
+    narrowed::Narrowed,
     roster::{At, Roster},
 };
 use crate::{
@@ -40,7 +41,8 @@ impl Surroundings {
 
 /// What all selectors of one pick share, however they are nested.
 pub(crate) struct View<'a, B> {
-    roster: &'a Roster<B>,
+    /// All members: those that one of the selectors sees are with its [`Pick`].
+    whole: &'a Roster<B>,
     ask: &'a Ask,
     surroundings: &'a Surroundings,
     now: Cell<Option<Instant>>,
@@ -55,7 +57,7 @@ pub(crate) struct View<'a, B> {
 impl<'a, B> View<'a, B> {
     pub(crate) fn new(roster: &'a Roster<B>, ask: &'a Ask, surroundings: &'a Surroundings, random: Generator) -> Self {
         Self {
-            roster,
+            whole: roster,
             ask,
             surroundings,
             now: Cell::new(None),
@@ -81,11 +83,11 @@ impl<'a, B> View<'a, B> {
     #[inline(never)]
     pub(crate) fn obstacle(&self) -> Obstacle {
         let mut obstacle = Obstacle::Nobody;
-        for at in (0..self.roster.open()).map(At) {
-            if self.ask.tried().contains(&self.roster.member(at)) {
+        for at in (0..self.whole.open()).map(At) {
+            if self.ask.tried().contains(&self.whole.member(at)) {
                 continue;
             }
-            obstacle = obstacle.max(match (self.roster.condition(at), self.has_place(at)) {
+            obstacle = obstacle.max(match (self.whole.condition(at), self.has_place(self.whole, at)) {
                 (Condition::Ready, true) => Obstacle::Gone(at),
                 (Condition::Waiting, true) => Obstacle::Unready,
                 (Condition::Failing, true) => Obstacle::Failing,
@@ -99,17 +101,21 @@ impl<'a, B> View<'a, B> {
 
     /// Below its limit, not tried, and ready. Unlike [`Pick::is_open`] this holds for members without weight too.
     pub(crate) fn admits(&self, at: At) -> bool {
-        self.plain || (self.has_place(at) && self.is_ready(at))
+        self.admits_of(self.whole, at)
+    }
+
+    /// The same of a member of all, or of a part of them.
+    fn admits_of(&self, roster: &Roster<B>, at: At) -> bool {
+        self.plain || (self.has_place(roster, at) && self.is_ready(roster, at))
     }
 
     /// Below its limit and not tried.
-    fn has_place(&self, at: At) -> bool {
-        self.roster.admits(at, self.roster.load(at).saturating_add(1))
-            && !self.ask.tried().contains(&self.roster.member(at))
+    fn has_place(&self, roster: &Roster<B>, at: At) -> bool {
+        roster.admits(at, roster.load(at).saturating_add(1)) && !self.ask.tried().contains(&roster.member(at))
     }
 
-    fn is_ready(&self, at: At) -> bool {
-        match self.roster.condition(at) {
+    fn is_ready(&self, roster: &Roster<B>, at: At) -> bool {
+        match roster.condition(at) {
             Condition::Ready => true,
             Condition::Waiting => false,
             Condition::Failing => self.takes_failing.get(),
@@ -146,6 +152,7 @@ pub(crate) enum Obstacle {
 /// range: then the methods that take one panic.
 pub struct Pick<'a, B, M> {
     view: &'a View<'a, B>,
+    roster: &'a Roster<B>,
     memories: Memories<'a, B, M>,
     closed: Option<&'a Closed<'a>>,
 }
@@ -206,6 +213,7 @@ impl<'a, B, M> Pick<'a, B, M> {
     pub(crate) fn new(view: &'a View<'a, B>, lives: &'a Lives<B, M>) -> Self {
         Self {
             view,
+            roster: view.whole,
             memories: Memories::Own(lives),
             closed: None,
         }
@@ -214,13 +222,13 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// How many members can be picked, those that are closed for the moment included.
     #[inline]
     pub fn len(&self) -> usize {
-        self.view.roster.open() as usize
+        self.roster.open() as usize
     }
 
     /// Whether there is no member to pick.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.view.roster.open() == 0
+        self.roster.open() == 0
     }
 
     /// The member at an index below [`len`](Pick::len), in the order in which they joined the pool.
@@ -236,14 +244,16 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// All members, in the order in which they joined the pool.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = At> + use<B, M> {
-        (0..self.view.roster.open()).map(At)
+        (0..self.roster.open()).map(At)
     }
 
     /// Whether the member may be chosen: below its in-flight limit, not tried for this request,
     /// [ready](crate::Condition), not closed by an outer selector.
     #[inline]
     pub fn is_open(&self, at: At) -> bool {
-        at.0 < self.view.roster.open() && self.view.admits(at) && self.closed.is_none_or(|closed| !closed.closes(at))
+        at.0 < self.roster.open()
+            && self.view.admits_of(self.roster, at)
+            && self.closed.is_none_or(|closed| !closed.closes(at))
     }
 
     /// Whether every member is open: the common case, in which nothing needs to be asked member by member.
@@ -255,7 +265,7 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// Requests in flight at the member, from this process.
     #[inline]
     pub fn load(&self, at: At) -> usize {
-        self.view.roster.load(at)
+        self.roster.load(at)
     }
 
     /// Requests in flight in the whole pool, from this process: at its members and at those that were. Kept only if the
@@ -268,19 +278,19 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// Whether nothing needs to be asked member by member, neither if it is open nor for its earlier incarnations.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.all_open() && self.view.roster.is_settled()
+        self.all_open() && self.roster.is_settled()
     }
 
     /// [`load`](Pick::load) in a [plain](Pick::is_plain) pick.
     #[inline]
     pub(super) fn plain_load(&self, at: At) -> usize {
-        self.view.roster.settled_load(at)
+        self.roster.settled_load(at)
     }
 
     /// The member's weight, at least 1.
     #[inline]
     pub fn weight(&self, at: At) -> u32 {
-        self.view.roster.weight(at)
+        self.roster.weight(at)
     }
 
     /// What the selector remembers of the member.
@@ -335,7 +345,7 @@ impl<'a, B, M> Pick<'a, B, M> {
     /// way did not come to an open one. O(members).
     #[cold]
     pub fn next_open(&self, from: At) -> Option<At> {
-        let len = self.view.roster.open();
+        let len = self.roster.open();
         let from = from.0.min(len);
         (from..len).chain(0..from).map(At).find(|at| self.is_open(*at))
     }
@@ -363,6 +373,7 @@ impl<'a, B, M> Pick<'a, B, M> {
     pub fn closing<R>(&self, is_closed: &dyn Fn(At) -> bool, inner: impl FnOnce(&Pick<'_, B, M>) -> R) -> R {
         inner(&Pick {
             view: self.view,
+            roster: self.roster,
             memories: self.memories,
             closed: Some(&Closed {
                 is_closed,
@@ -375,12 +386,36 @@ impl<'a, B, M> Pick<'a, B, M> {
     pub fn within<N, R>(&self, part: impl Fn(&M) -> &N, inner: impl FnOnce(&Pick<'_, B, N>) -> R) -> R {
         inner(&Pick {
             view: self.view,
+            roster: self.roster,
             memories: Memories::Within(&Part {
                 whole: self.memories,
                 part,
             }),
             closed: self.closed,
         })
+    }
+}
+
+impl<B, M> Pick<'_, B, M> {
+    /// This pick for an inner selector that sees some of the members alone. What it chose, among all.
+    #[inline]
+    pub(super) fn narrowed(
+        &self,
+        narrowed: &Narrowed<B>,
+        inner: impl FnOnce(&Pick<'_, B, M>) -> Option<At>,
+    ) -> Option<At> {
+        let is_closed = |at| self.closed.is_some_and(|closed| closed.closes(narrowed.place(at)));
+        let closed = Closed {
+            is_closed: &is_closed,
+            outer: None,
+        };
+        let chosen = inner(&Pick {
+            view: self.view,
+            roster: narrowed.roster(),
+            memories: Memories::Within(&narrowed.memories(self.memories)),
+            closed: self.closed.map(|_| &closed),
+        });
+        chosen.map(|at| narrowed.place(at))
     }
 }
 

@@ -40,6 +40,17 @@ enum Weights {
     Each(Box<[u32]>),
 }
 
+impl From<Vec<u32>> for Weights {
+    fn from(weights: Vec<u32>) -> Self {
+        let first = weights.first().copied().unwrap_or(1);
+        if weights.iter().all(|weight| *weight == first) {
+            Self::Equal(first)
+        } else {
+            Self::Each(weights.into())
+        }
+    }
+}
+
 /// A row of a [`Roster`] in the making.
 pub(crate) struct Row<'a, B> {
     pub(crate) token: Weak<Token<Arc<B>>>,
@@ -83,20 +94,36 @@ impl<B> Roster<B> {
                 token: Arc::downgrade(&replaced.token),
             }));
         }
-        let first = weights.first().copied().unwrap_or(1);
-        let equal = weights.iter().all(|weight| *weight == first);
         Self {
             tokens: tokens.into(),
             members: members.into(),
-            weights: if equal {
-                Weights::Equal(first)
-            } else {
-                Weights::Each(weights.into())
-            },
+            weights: weights.into(),
             limits: limited.then(|| limits.into()),
             readiness: (!readiness.is_empty()).then(|| readiness.into()),
             earlier: earlier.into(),
             open: open as u32,
+        }
+    }
+
+    /// Some of the open members, as if there were no others.
+    pub(super) fn part(&self, places: &[At]) -> Self {
+        let weights: Vec<u32> = places.iter().map(|at| self.weight(*at)).collect();
+        let limits = |limits: &[u32]| places.iter().map(|at| limits[at.index()]).collect();
+        let readiness = |column: &[Option<Readiness>]| places.iter().map(|at| column[at.index()].clone()).collect();
+        let earlier = |(index, whole): (usize, &At)| {
+            self.earlier_of(*whole).map(move |earlier| Earlier {
+                at: At(index as u32),
+                token: earlier.token.clone(),
+            })
+        };
+        Self {
+            tokens: places.iter().map(|at| self.tokens[at.index()].clone()).collect(),
+            members: places.iter().map(|at| self.members[at.index()]).collect(),
+            weights: weights.into(),
+            limits: self.limits.as_deref().map(limits),
+            readiness: self.readiness.as_deref().map(readiness),
+            earlier: places.iter().enumerate().flat_map(earlier).collect(),
+            open: places.len() as u32,
         }
     }
 
@@ -162,12 +189,15 @@ impl<B> Roster<B> {
 
     #[cold]
     fn load_of_earlier(&self, at: At) -> usize {
+        let loads = self
+            .earlier_of(at)
+            .map(|earlier| earlier.token.strong_count().saturating_sub(1));
+        loads.sum()
+    }
+
+    fn earlier_of(&self, at: At) -> impl Iterator<Item = &Earlier<B>> {
         let from = self.earlier.partition_point(|earlier| earlier.at < at);
-        self.earlier[from..]
-            .iter()
-            .take_while(|earlier| earlier.at == at)
-            .map(|earlier| earlier.token.strong_count().saturating_sub(1))
-            .sum()
+        self.earlier[from..].iter().take_while(move |earlier| earlier.at == at)
     }
 
     /// Whether any member has an in-flight limit.

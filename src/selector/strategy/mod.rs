@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Bounded, Choices, FirstAvailable, Random,
+    AnySelector, Bounded, Choices, FirstAvailable, Random, Subset,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
@@ -106,6 +106,8 @@ strategies! {
     Bounded(Bounded<Box<Strategy>>),
     /// [`FirstAvailable`].
     FirstAvailable(FirstAvailable),
+    /// [`Subset`].
+    Subset(Subset<Box<Strategy>>),
 }
 
 impl Strategy {
