@@ -1,9 +1,9 @@
 //! What a selector's table is made of.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use super::{
-    pick::{Memories, Part},
+    pick::{Memories, Part, Surroundings},
     roster::{At, Roster},
 };
 use crate::member::Lives;
@@ -14,14 +14,21 @@ pub struct Members<'a, B, M> {
     roster: &'a Roster<B>,
     backends: &'a [&'a B],
     memories: Memories<'a, B, M>,
+    surroundings: &'a Surroundings,
 }
 
 impl<'a, B, M> Members<'a, B, M> {
-    pub(crate) fn new(roster: &'a Roster<B>, backends: &'a [&'a B], lives: &'a Lives<B, M>) -> Self {
+    pub(crate) fn new(
+        roster: &'a Roster<B>,
+        backends: &'a [&'a B],
+        lives: &'a Lives<B, M>,
+        surroundings: &'a Surroundings,
+    ) -> Self {
         Self {
             roster,
             backends,
             memories: Memories::Own(lives),
+            surroundings,
         }
     }
 
@@ -55,6 +62,16 @@ impl<'a, B, M> Members<'a, B, M> {
         self.roster.equal_weights()
     }
 
+    /// Requests in flight at the member, from this process, just now.
+    pub fn load(&self, at: At) -> usize {
+        self.roster.load(at)
+    }
+
+    /// The time now, by the pool's clock.
+    pub fn now(&self) -> Instant {
+        self.surroundings.clock.now()
+    }
+
     /// What the selector remembers of the member.
     pub fn memory(&self, at: At) -> &'a M {
         self.memories.get(at)
@@ -69,6 +86,7 @@ impl<'a, B, M> Members<'a, B, M> {
                 whole: self.memories,
                 part,
             }),
+            surroundings: self.surroundings,
         })
     }
 }
