@@ -4,7 +4,10 @@ mod measure;
 
 use std::hint::black_box;
 
-use equipoise::{Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy, selector::Choices};
+use equipoise::{
+    Ask, Endpoint, LeastLoaded, LoadReport, Outcome, Pool, Random, ReportedLoad, RoundRobin, Selector, Strategy,
+    selector::Choices,
+};
 use measure::ratio::Case;
 
 #[derive(Clone, Copy)]

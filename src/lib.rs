@@ -87,7 +87,9 @@ pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
-pub use selector::{AnySelector, LeastLoaded, ParameterError, Random, RoundRobin, Selector, Strategy, StrategyError};
+pub use selector::{
+    AnySelector, LeastLoaded, ParameterError, Random, ReportedLoad, RoundRobin, Selector, Strategy, StrategyError,
+};
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "http"))]

@@ -3,7 +3,7 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, LeastLoaded, Random, RoundRobin, Selector, Strategy,
+    AnySelector, Backend, Endpoint, LeastLoaded, Random, ReportedLoad, RoundRobin, Selector, Strategy,
     selector::{At, Choices, Completion, Members, Needs, Pick, Start},
     selector_suite,
     testing::Suite,
@@ -27,15 +27,18 @@ selector_suite!(least_of_3: least_of(3));
 selector_suite!(least_of_32: least_of(32));
 selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 
+selector_suite!(reported_load: ReportedLoad::new());
+
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
+selector_suite!(any_reported_load: "reported_load".parse::<Strategy>().unwrap().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
 fn no_strategy_is_forgotten() {
-    let tested = ["least_loaded", "round_robin", "random"];
+    let tested = ["least_loaded", "round_robin", "random", "reported_load"];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
 }
@@ -161,6 +164,7 @@ selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weig
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
+selector_suite!(halves_of_reported_load: Halves::second(ReportedLoad::new()), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);

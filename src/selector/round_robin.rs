@@ -142,6 +142,18 @@ impl Order {
             Self::Spread(Spread::new(&weights, divisor, total))
         }
     }
+
+    /// By shares that are any positive numbers, to within 2⁻³² of their sum.
+    pub(super) fn by_shares(shares: &[f64]) -> Self {
+        let sum: f64 = shares.iter().sum();
+        if shares.iter().all(|share| Some(share) == shares.first()) {
+            return Self::Plain;
+        }
+        let weight = |share: &f64| ((share / sum * f64::from(u32::MAX)) as u32).max(1);
+        let weights: Vec<u32> = shares.iter().map(weight).collect();
+        let total = weights.iter().map(|weight| u64::from(*weight)).sum();
+        Self::Spread(Spread::new(&weights, 1, total))
+    }
 }
 
 impl RoundRobin {
@@ -233,7 +245,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    pub(super) fn new(weights: &[u32], divisor: u32, total: u64) -> Self {
+    fn new(weights: &[u32], divisor: u32, total: u64) -> Self {
         let ends: Box<[u64]> = weights
             .iter()
             .scan(0, |end, weight| {

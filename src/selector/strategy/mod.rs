@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 pub use error::{ParameterError, StrategyError};
 use named::Named;
 
-use super::{AnySelector, Choices, Random, round_robin::Start};
+use super::{AnySelector, Choices, Random, ReportedLoad, round_robin::Start};
 use crate::backend::Backend;
 
 /// How many strategies may be inside each other.
@@ -88,6 +88,8 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`ReportedLoad`].
+    ReportedLoad(ReportedLoad),
 }
 
 impl Strategy {
@@ -161,10 +163,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         for (text, message) in [
-            ("", "unknown strategy '': expected least_loaded, round_robin, random"),
+            (
+                "",
+                "unknown strategy '': expected least_loaded, round_robin, random, reported_load",
+            ),
             (
                 "fastest",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random, reported_load",
             ),
             (
                 "random(",
@@ -210,7 +215,7 @@ mod tests {
             ("null", "a strategy such as least_loaded(d=2)"),
             (
                 "\"fastest\"",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random, reported_load",
             ),
             (
                 "\"least_loaded(d=0)\"",
