@@ -3,7 +3,8 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, LeastLoaded, Random, ReportedLoad, RoundRobin, Selector, Strategy,
+    AnySelector, Backend, Endpoint, FleetLeastLoaded, LeastLoaded, Random, ReportedLoad, RoundRobin, Selector,
+    Strategy,
     selector::{At, Choices, Completion, Members, Needs, Pick, Start},
     selector_suite,
     testing::Suite,
@@ -28,17 +29,27 @@ selector_suite!(least_of_32: least_of(32));
 selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 
 selector_suite!(reported_load: ReportedLoad::new());
+selector_suite!(fleet_least_loaded: FleetLeastLoaded::new());
+selector_suite!(fleet_least_of_all: FleetLeastLoaded::new().with_choices(Choices::all()));
+selector_suite!(fleet_of_20: FleetLeastLoaded::new().with_clients(20.0).unwrap());
 
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_reported_load: "reported_load".parse::<Strategy>().unwrap().selector());
+selector_suite!(any_fleet_least_loaded: "fleet_least_loaded".parse::<Strategy>().unwrap().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
 selector_suite!(any_of_any: AnySelector::new(round_robin().selector()));
 
 /// A strategy that is added is erased, tested and named above; until it is, this says so.
 #[test]
 fn no_strategy_is_forgotten() {
-    let tested = ["least_loaded", "round_robin", "random", "reported_load"];
+    let tested = [
+        "least_loaded",
+        "round_robin",
+        "random",
+        "fleet_least_loaded",
+        "reported_load",
+    ];
     let all: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
     assert_eq!(all, tested);
 }
@@ -164,6 +175,7 @@ selector_suite!(halves_of_least_loaded: Halves::second(LeastLoaded::new()), weig
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
+selector_suite!(halves_of_fleet: Halves::first(FleetLeastLoaded::new()), weights = ignored);
 selector_suite!(halves_of_reported_load: Halves::second(ReportedLoad::new()), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 pub use error::{ParameterError, StrategyError};
 use named::Named;
 
-use super::{AnySelector, Choices, Random, ReportedLoad, round_robin::Start};
+use super::{AnySelector, Choices, FleetLeastLoaded, Random, ReportedLoad, round_robin::Start};
 use crate::backend::Backend;
 
 /// How many strategies may be inside each other.
@@ -88,6 +88,8 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`FleetLeastLoaded`].
+    FleetLeastLoaded(FleetLeastLoaded),
     /// [`ReportedLoad`].
     ReportedLoad(ReportedLoad),
 }
@@ -165,11 +167,11 @@ mod tests {
         for (text, message) in [
             (
                 "",
-                "unknown strategy '': expected least_loaded, round_robin, random, reported_load",
+                "unknown strategy '': expected least_loaded, round_robin, random, fleet_least_loaded, reported_load",
             ),
             (
                 "fastest",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random, reported_load",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random, fleet_least_loaded, reported_load",
             ),
             (
                 "random(",
@@ -215,7 +217,7 @@ mod tests {
             ("null", "a strategy such as least_loaded(d=2)"),
             (
                 "\"fastest\"",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random, reported_load",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random, fleet_least_loaded, reported_load",
             ),
             (
                 "\"least_loaded(d=0)\"",
