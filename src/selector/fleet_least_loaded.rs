@@ -11,10 +11,11 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    AnySelector, Choices, Completion, Failures, Members, Needs, Pick, Selector,
+    AnySelector, Choices, Completion, Members, Needs, Pick, ReportedQueue, Selector,
     alias::Alias,
     draw::Draw,
     failures::Failing,
+    reported_queue::halved,
     roster::At,
     strategy::{
         ParameterError,
@@ -37,10 +38,11 @@ use crate::{backend::Backend, clock::Stamp, load::LoadReport, sync::Line};
 /// [`LeastLoaded`](super::LeastLoaded) does. The request whose answer brought the report has ended: the report is taken
 /// for one less.
 ///
-/// A report halves with each `half_life`, as the queue that it told of is worked off. It must not stand for ever: a
-/// server that once had a long queue would be asked no more, and so could never say that it has none. Half-lives that
-/// are a few times what requests take keep what is true and soon forget what is not; a second, the default, suits
-/// requests of up to some hundred milliseconds.
+/// A report grows old as the queue that it told of is worked off: what it says beyond the mean of all, or short of it,
+/// halves with each `half_life`. It must not stand for ever: a server that once had a long queue would be asked no
+/// more, and could never say that it has none. Nor does it fade to nothing: who has not been heard for long, or never,
+/// would look empty to all clients at once, and draw everything. The half-life is best some times as long as it takes
+/// until a server is heard again; the default is a second.
 ///
 /// The number of clients is given, or [estimated](FleetLeastLoaded::estimating_clients) while requests go by. Without
 /// any report this is [`LeastLoaded`](super::LeastLoaded). Failures weigh as they do there.
@@ -81,38 +83,14 @@ const REFRESH: Duration = Duration::from_secs(1);
 const MOST_CLIENTS: f64 = 1e6;
 const HALF_LIVES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
 
-/// What [`FleetLeastLoaded`] remembers of a member: the queue that it reported last, and its failures.
-#[derive(Debug, Default)]
-pub struct ReportedQueue {
-    /// Milliseconds since the epoch in the upper 40 bits, which are 34 years; the upper 24 of an `f32`'s bits in the
-    /// lower, a queue to within 2⁻¹⁵ of itself.
-    word: AtomicU64,
-    failures: Failures,
-}
-
-const QUEUE: u32 = 24;
-
-impl ReportedQueue {
-    fn learn(&self, queue: f64, now: u64) {
-        let bits = (queue as f32).to_bits() >> (32 - QUEUE);
-        self.word.store(now << QUEUE | u64::from(bits), Relaxed);
-    }
-
-    /// The queue as it was reported, and how many milliseconds ago.
-    #[inline]
-    fn get(&self, now: u64) -> (f32, u64) {
-        let word = self.word.load(Relaxed);
-        let bits = (word as u32) << (32 - QUEUE);
-        (f32::from_bits(bits), now.saturating_sub(word >> QUEUE))
-    }
-}
-
 /// What [`FleetLeastLoaded`] prepares: the number of clients, and by whom to draw while weights differ.
 #[derive(Debug)]
 pub struct FleetLeastLoadedTable {
     alias: Option<Alias>,
     /// Other clients, for each of this one's requests.
     others: f32,
+    /// The queue that is reported, on average and for each unit of weight.
+    mean: f32,
     /// Half-lives in a millisecond.
     rate: f32,
 }
@@ -120,27 +98,30 @@ pub struct FleetLeastLoadedTable {
 impl FleetLeastLoadedTable {
     /// What is taken to be at a server, of all clients.
     #[inline]
-    fn load(&self, own: usize, (queue, age): (f32, u64)) -> f32 {
-        let own = own as f32;
-        own * self.others + own.max(queue * halved(age as f32 * self.rate))
+    fn load(&self, own: usize, (queue, age): (f32, u64), weight: u32) -> f32 {
+        let (own, usual) = (own as f32, self.mean * weight as f32);
+        let queue = usual + (queue - usual) * halved(age as f32 * self.rate);
+        own * self.others + own.max(queue)
     }
 }
 
-/// 2⁻ᵗ for t of 0 and more, exact at whole numbers and straight in between, which is at most 6.2 % too much.
-#[inline]
-fn halved(times: f32) -> f32 {
-    // More than 126 times is nothing, and has no exponent.
-    let times = times.min(126.0);
-    let whole = times as u32;
-    let rest = times - whole as f32;
-    f32::from_bits((127 - whole) << 23) * (1.0 - rest / 2.0)
+/// What was seen at those members that reported of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    /// Requests that were reported.
+    reported: f64,
+    /// Requests of this client.
+    own: f64,
+    weight: f64,
 }
 
-/// How many requests of all clients there are for one of this one's: of both, sums over all members that reported of
-/// late, looked at once in a while and smoothed. What servers report besides the request that they answer is, by the
-/// arrival theorem, what is there on average; and what this client has there on average is seen by looking. So the
-/// quotient is the number of clients if all send alike, and what is needed if they do not: by how much this client's
-/// requests have to be multiplied to stand for all.
+/// How many requests of all clients there are for one of this one's: of both, what is [seen](Look) once in a while,
+/// smoothed. The quotient is the number of clients if all send alike, and what is needed if they do not: by how much
+/// this client's requests have to be multiplied to stand for all.
+///
+/// To take it for too large is harmless, as then own requests come first and reports break ties; to take it for too
+/// small is not, as then all clients go by the same reports. So it begins large; and it is left at that reports of long
+/// queues stand longest, as who made one is not asked again soon, which makes it too large by about a half.
 #[derive(Clone, Copy, Debug, Default)]
 struct Estimate {
     reported: f64,
@@ -150,21 +131,21 @@ struct Estimate {
 }
 
 impl Estimate {
-    /// How long until half of the estimate is what was seen since: a look sees few requests of a small client.
+    /// How long until half of the estimate is what was seen since, in milliseconds: a look sees few requests of a small
+    /// client.
     const HALF_LIFE: f64 = 10_000.0;
-    /// As if so many requests had been seen of one client alone: a fraction of a request in flight is no ground for
-    /// large numbers.
-    const PRIOR: f64 = 0.1;
+    /// As if that much had been seen besides, of a hundred clients.
+    const PRIOR: (f64, f64) = (10.0, 0.1);
 
-    fn look(&mut self, reported: f64, own: f64, now: u64) {
+    fn learn(&mut self, look: Look, now: u64) {
         let keep = (-(now.saturating_sub(self.at) as f64) / Self::HALF_LIFE).exp2();
-        self.reported = self.reported * keep + reported * (1.0 - keep);
-        self.own = self.own * keep + own * (1.0 - keep);
+        self.reported = self.reported * keep + look.reported * (1.0 - keep);
+        self.own = self.own * keep + look.own * (1.0 - keep);
         self.at = now;
     }
 
     fn clients(&self) -> f64 {
-        let clients = (self.reported + Self::PRIOR) / (self.own + Self::PRIOR);
+        let clients = (self.reported + Self::PRIOR.0) / (self.own + Self::PRIOR.1);
         clients.clamp(1.0, MOST_CLIENTS)
     }
 }
@@ -206,7 +187,7 @@ impl FleetLeastLoaded {
     }
 
     /// The number of clients is what servers report over what this client has in flight there, smoothed over some ten
-    /// seconds; 1 until there is something to go by.
+    /// seconds: rather too large, which does no harm, and 100 until there is something to go by.
     pub fn estimating_clients(self) -> Self {
         Self::of(Settings {
             clients: None,
@@ -229,9 +210,9 @@ impl FleetLeastLoaded {
         ParameterError::new(Self::NAME, name, value, allowed)
     }
 
-    /// Milliseconds since the epoch, which pass for all from now on.
+    /// Milliseconds since the epoch, and one, which pass for all from now on.
     fn millis(&self, epoch: Instant, now: Instant) -> u64 {
-        let now = Stamp::since(epoch, Some(now)).0 / 1_000_000;
+        let now = 1 + Stamp::since(epoch, Some(now)).0 / 1_000_000;
         // A write only where time has passed: with each pick, all processors read this.
         if self.now.0.load(Relaxed) < now {
             self.now.0.store(now, Relaxed);
@@ -239,22 +220,19 @@ impl FleetLeastLoaded {
         now
     }
 
-    /// How many clients there seem to be, now that it is looked.
-    fn clients<B>(&self, members: &Members<'_, B, ReportedQueue>, now: u64) -> f64 {
+    fn look<B>(&self, members: &Members<'_, B, ReportedQueue>, now: u64) -> Look {
         // What is older says little of now.
         let fresh = 2 * self.settings.half_life.max(REFRESH).as_millis() as u64;
-        let (mut reported, mut own) = (0.0, 0.0);
+        let mut look = Look::default();
         for at in members.iter() {
-            let memory = members.memory(at);
-            let (queue, age) = memory.get(now);
-            if age <= fresh && memory.word.load(Relaxed) > 0 {
-                reported += f64::from(queue);
-                own += members.load(at) as f64;
+            let (queue, age) = members.memory(at).get(now);
+            if age <= fresh {
+                look.reported += f64::from(queue);
+                look.own += members.load(at) as f64;
+                look.weight += f64::from(members.weight(at));
             }
         }
-        let mut estimate = self.estimate.lock();
-        estimate.look(reported, own, now);
-        estimate.clients()
+        look
     }
 
     fn draw<'a>(&self, table: &'a FleetLeastLoadedTable) -> Draw<'a> {
@@ -272,7 +250,7 @@ impl FleetLeastLoaded {
         self.draw(table).least(pick, |at| {
             let memory = pick.memory(at);
             let own = pick.load(at) + memory.failures.weight(stamp);
-            table.load(own, memory.get(now)).into()
+            table.load(own, memory.get(now), pick.weight(at)).into()
         })
     }
 }
@@ -288,10 +266,18 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
     fn prepare(&self, members: &Members<'_, B, ReportedQueue>) -> FleetLeastLoadedTable {
         let now = members.now();
         let now = self.millis(*self.epoch.get_or_init(|| now), now);
-        let clients = self.settings.clients.unwrap_or_else(|| self.clients(members, now));
+        let look = self.look(members, now);
+        let mut estimate = self.estimate.lock();
+        estimate.learn(look, now);
+        let clients = self.settings.clients.unwrap_or(estimate.clients());
         FleetLeastLoadedTable {
             alias: (!members.equal_weights()).then(|| Alias::new(members)),
             others: (clients - 1.0) as f32,
+            mean: if look.weight > 0.0 {
+                (look.reported / look.weight) as f32
+            } else {
+                0.0
+            },
             rate: (1e-3 / self.settings.half_life.as_secs_f64()) as f32,
         }
     }
@@ -306,7 +292,11 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
             return None;
         }
         let now = self.now.0.load(Relaxed);
-        let load = |at| table.load(pick.load(at), pick.memory(at).get(now)).into();
+        let load = |at| {
+            table
+                .load(pick.load(at), pick.memory(at).get(now), pick.weight(at))
+                .into()
+        };
         let at = self.draw(table).least(pick, load)?;
         if self.failing.is_clear() || pick.memory(at).failures.is_clear() {
             return Some(at);
