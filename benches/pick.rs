@@ -2,12 +2,13 @@
 
 mod measure;
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use equipoise::{
-    Ask, Endpoint, LeastLoaded, LoadReport, Outcome, Pool, Random, ReportedLoad, RoundRobin, Selector, Strategy,
-    selector::Choices,
+    Ask, Clock, Endpoint, FleetLeastLoaded, Home, LeastLoaded, LoadReport, ManualClock, Outcome, Pool, PoolBuilder,
+    Random, ReportedLoad, RoundRobin, Selector, Strategy, selector::Choices,
 };
+use futures_util::FutureExt;
 use measure::ratio::Case;
 
 #[derive(Clone, Copy)]
@@ -17,6 +18,16 @@ enum Weights {
 }
 
 fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S) -> Pool<Endpoint<()>, S> {
+    // Without its driver the pool serves on, and nothing else runs.
+    builder(Clock::system(), members, weights, selector).build().0
+}
+
+fn builder<S: Selector<Endpoint<()>>>(
+    clock: Clock,
+    members: usize,
+    weights: Weights,
+    selector: S,
+) -> PoolBuilder<Endpoint<()>, S> {
     let backends = (0..members).map(|index| {
         let weight = match weights {
             Weights::Equal => 1,
@@ -24,13 +35,39 @@ fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S
         };
         Endpoint::new(format!("b{index}"), ()).with_weight(weight)
     });
-    // Without its driver the pool serves on, and nothing else runs.
-    Pool::builder().selector(selector).seed(1).backends(backends).build().0
+    Pool::builder_on(clock).selector(selector).seed(1).backends(backends)
 }
 
 /// Pick and select over the same members.
 fn both<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
-    let mut picked = pool(members, weights, selector);
+    cases(name, members, pool(members, weights, selector))
+}
+
+/// The same, where every member has said what its load is, each something else.
+fn reported<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
+    // Its driver runs once, a second after: then the tables are made of what was reported.
+    let clock = ManualClock::new();
+    let (mut pool, mut driver) = builder(clock.clock(), members, weights, selector).build();
+    for index in 0..members {
+        let load = 1.0 + (index * 7 % 13) as f64;
+        let home = Ask::new().with_home(Home::new(format!("b{index}")));
+        let mut lease = pool.pick(&home).expect("there are members");
+        let report = LoadReport::new()
+            .with_queue(load)
+            .and_then(|report| report.with_qps(100.0));
+        let report = report.and_then(|report| report.with_utilization(load / 20.0));
+        lease.report(&report.expect("no load is absurd"));
+        lease.settle(Outcome::Success);
+    }
+    clock.advance(Duration::from_secs(1));
+    assert!(
+        (&mut driver).now_or_never().is_none(),
+        "it goes on while there is a pool"
+    );
+    cases(name, members, pool)
+}
+
+fn cases<S: Selector<Endpoint<()>>>(name: &str, members: usize, mut picked: Pool<Endpoint<()>, S>) -> [Case; 2] {
     let mut selected = picked.clone();
     let ask = Ask::new();
     [
@@ -64,6 +101,19 @@ fn main() {
                 members,
                 Equal,
                 Strategy::default().selector(),
+            ),
+            reported(
+                "reported_load",
+                members,
+                Equal,
+                ReportedLoad::new().with_blackout(Duration::ZERO),
+            ),
+            reported("fleet_least_loaded", members, Equal, FleetLeastLoaded::new()),
+            reported(
+                "fleet_least_loaded weighted",
+                members,
+                Different,
+                FleetLeastLoaded::new(),
             ),
         ]
         .into_iter()
