@@ -2,15 +2,17 @@
 
 mod measure;
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use equipoise::{
-    Ask, Endpoint, LeastLoaded, Outcome, Pool, Random, RoundRobin, Selector, Strategy,
+    Ask, Clock, Endpoint, FleetLeastLoaded, Home, LeastLoaded, LoadReport, ManualClock, Outcome, Pool, PoolBuilder,
+    Random, ReportedLoad, RoundRobin, Selector, Strategy,
     selector::{
         Choices, Client, Subset,
         hash::{IpHash, Jump, Maglev, Ring},
     },
 };
+use futures_util::FutureExt;
 use measure::ratio::Case;
 
 #[derive(Clone, Copy)]
@@ -20,6 +22,16 @@ enum Weights {
 }
 
 fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S) -> Pool<Endpoint<()>, S> {
+    // Without its driver the pool serves on, and nothing else runs.
+    builder(Clock::system(), members, weights, selector).build().0
+}
+
+fn builder<S: Selector<Endpoint<()>>>(
+    clock: Clock,
+    members: usize,
+    weights: Weights,
+    selector: S,
+) -> PoolBuilder<Endpoint<()>, S> {
     let backends = (0..members).map(|index| {
         let weight = match weights {
             Weights::Equal => 1,
@@ -27,8 +39,7 @@ fn pool<S: Selector<Endpoint<()>>>(members: usize, weights: Weights, selector: S
         };
         Endpoint::new(format!("b{index}"), ()).with_weight(weight)
     });
-    // Without its driver the pool serves on, and nothing else runs.
-    Pool::builder().selector(selector).seed(1).backends(backends).build().0
+    Pool::builder_on(clock).selector(selector).seed(1).backends(backends)
 }
 
 /// Select by one key again and again, which the caches have, and by as many as there are.
@@ -50,7 +61,34 @@ fn keyed<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights
 
 /// Pick and select over the same members.
 fn both<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
-    let mut picked = pool(members, weights, selector);
+    cases(name, members, pool(members, weights, selector))
+}
+
+/// The same, where every member has said what its load is, each something else.
+fn reported<S: Selector<Endpoint<()>>>(name: &str, members: usize, weights: Weights, selector: S) -> [Case; 2] {
+    // Its driver runs once, a second after: then the tables are made of what was reported.
+    let clock = ManualClock::new();
+    let (mut pool, mut driver) = builder(clock.clock(), members, weights, selector).build();
+    for index in 0..members {
+        let load = 1.0 + (index * 7 % 13) as f64;
+        let home = Ask::new().with_home(Home::new(format!("b{index}")));
+        let mut lease = pool.pick(&home).expect("there are members");
+        let report = LoadReport::new()
+            .with_queue(load)
+            .and_then(|report| report.with_qps(100.0));
+        let report = report.and_then(|report| report.with_utilization(load / 20.0));
+        lease.report(&report.expect("no load is absurd"));
+        lease.settle(Outcome::Success);
+    }
+    clock.advance(Duration::from_secs(1));
+    assert!(
+        (&mut driver).now_or_never().is_none(),
+        "it goes on while there is a pool"
+    );
+    cases(name, members, pool)
+}
+
+fn cases<S: Selector<Endpoint<()>>>(name: &str, members: usize, mut picked: Pool<Endpoint<()>, S>) -> [Case; 2] {
     let mut selected = picked.clone();
     let ask = Ask::new();
     [
@@ -91,6 +129,19 @@ fn main() {
                 members,
                 Equal,
                 Strategy::default().selector(),
+            ),
+            reported(
+                "reported_load",
+                members,
+                Equal,
+                ReportedLoad::new().with_blackout(Duration::ZERO),
+            ),
+            reported("fleet_least_loaded", members, Equal, FleetLeastLoaded::new()),
+            reported(
+                "fleet_least_loaded weighted",
+                members,
+                Different,
+                FleetLeastLoaded::new(),
             ),
         ]
         .into_iter()

@@ -88,7 +88,8 @@ pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
 pub use selector::{
-    AnySelector, FirstAvailable, LeastLoaded, ParameterError, Random, RoundRobin, Selector, Strategy, StrategyError,
+    AnySelector, FirstAvailable, FleetLeastLoaded, LeastLoaded, ParameterError, Random, ReportedLoad, RoundRobin,
+    Selector, Strategy, StrategyError,
 };
 
 /// The README's examples, compiled.

@@ -3,7 +3,8 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, Random, RoundRobin, Selector, Strategy,
+    AnySelector, Backend, Endpoint, FirstAvailable, FleetLeastLoaded, LeastLoaded, Random, ReportedLoad, RoundRobin,
+    Selector, Strategy,
     selector::{
         At, Bounded, Choices, Client, Completion, Members, Needs, Pick, Start, Subset,
         hash::{IpHash, Jump, Maglev, Rendezvous, Ring, RingMode},
@@ -75,9 +76,15 @@ selector_suite!(subset_of_1: subset(1, RoundRobin::new()), weights = ignored);
 selector_suite!(subset_of_random: subset(3, Random::new()), weights = ignored);
 selector_suite!(subset_of_ring: subset(3, Ring::new().with_points(10).unwrap()), keyed, weights = ignored);
 selector_suite!(subset_of_maglev: subset(4, Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
+selector_suite!(reported_load: ReportedLoad::new());
+selector_suite!(fleet_least_loaded: FleetLeastLoaded::new());
+selector_suite!(fleet_least_of_all: FleetLeastLoaded::new().with_choices(Choices::all()));
+selector_suite!(fleet_of_20: FleetLeastLoaded::new().with_clients(20.0).unwrap());
 
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
+selector_suite!(any_reported_load: "reported_load".parse::<Strategy>().unwrap().selector());
+selector_suite!(any_fleet_least_loaded: "fleet_least_loaded".parse::<Strategy>().unwrap().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
 selector_suite!(any_ring: Strategy::Ring(few_points()).selector(), keyed, weights = ignored);
 selector_suite!(any_maglev: "maglev(size=251)".parse::<Strategy>().unwrap().selector(), keyed, weights = ignored);
@@ -93,6 +100,8 @@ fn no_strategy_is_forgotten() {
         "least_loaded",
         "round_robin",
         "random",
+        "fleet_least_loaded",
+        "reported_load",
         "ring",
         "maglev",
         "rendezvous",
@@ -246,6 +255,8 @@ selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new())
 selector_suite!(subset_of_halves: subset(3, Halves::second(Random::new())), weights = ignored);
 selector_suite!(halves_of_subset: Halves::first(subset(3, LeastLoaded::new())), weights = ignored);
 selector_suite!(subset_of_both: subset(4, Both(subset(2, Remembering), Remembering)), weights = ignored);
+selector_suite!(halves_of_fleet: Halves::first(FleetLeastLoaded::new()), weights = ignored);
+selector_suite!(halves_of_reported_load: Halves::second(ReportedLoad::new()), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);

@@ -142,6 +142,9 @@ fn judge<Raw, E: Into<BoxError>, B: Backend>(
     lease: &mut Lease<Arc<B>>,
     protocol: &impl Protocol<Raw>,
 ) -> Result<Raw, Error> {
+    if let Ok(raw) = &result {
+        protocol.report(raw, lease);
+    }
     match result {
         Ok(raw) if protocol.is_good(&raw) => {
             lease.answered();

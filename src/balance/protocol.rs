@@ -2,8 +2,8 @@
 
 use crate::{error::BoxError, member::Outcome, pool::Lease};
 
-/// The two things that differ between protocols: what counts as a failure, and where a lease lives while the answer
-/// goes on.
+/// What differs between protocols: what counts as a failure, where a lease lives while the answer goes on, and, if the
+/// backend says it, where its load stands.
 pub trait Protocol<Raw>: Clone {
     /// The response with the lease inside.
     type Response;
@@ -15,6 +15,14 @@ pub trait Protocol<Raw>: Clone {
     fn outcome(&self, error: &BoxError) -> Outcome {
         let _ = error;
         Outcome::Failure
+    }
+
+    /// Tells the lease what the answer that has begun says of the backend's load: with [`Lease::report`], or with
+    /// [`Lease::reject_report`] if it makes no sense. Asked once for each answer, good or not; nothing unless the protocol
+    /// knows better.
+    #[inline(always)]
+    fn report<A: ?Sized>(&self, raw: &Raw, lease: &Lease<A>) {
+        let _ = (raw, lease);
     }
 
     /// Puts the lease to where it lives until the answer has ended, which it then [settles](Lease::settle). A failure

@@ -256,7 +256,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let roster = Roster::new(rows, open);
         let lives: Box<[_]> = order.iter().map(|member| Arc::clone(&member.entry.live)).collect();
         let backends: Vec<&B> = order.iter().map(|member| &*member.entry.token.backend).collect();
-        let members = Members::new(&roster, &backends, &lives);
+        let members = Members::new(&roster, &backends, &lives, &self.core.surroundings);
         let table = (phase != Phase::Closed).then(|| self.core.selector.prepare(&members));
         let draining = (open..order.len())
             .filter(|index| order[*index].entry.drain != Drain::No)

@@ -235,3 +235,57 @@ impl Draw<'_> {
         least.tied().nth(tied).map(|order| drawn[order])
     }
 }
+
+/// A member's rank and, to break ties evenly, a random number, in one that can be compared; then the order in which the
+/// member was met, to find it again.
+#[inline]
+fn key(rank: u32, tie: u32, order: usize) -> u64 {
+    u64::from(rank) << 32 | u64::from(tie) & !ORDER | order as u64
+}
+
+/// The order within a key.
+const ORDER: u64 = (1 << 6) - 1;
+
+impl Draw<'_> {
+    /// The member of the least `rank` where all are open and of one weight: without a branch that could be mispredicted,
+    /// and so with what ranks are made of looked up at once. Ties go at random.
+    #[inline(always)]
+    pub(super) fn least_of_equals<B, M>(&self, pick: &Pick<'_, B, M>, rank: impl Fn(At) -> u32) -> Option<At> {
+        let is_few = pick.len() <= self.choices.scanned();
+        // The usual numbers have code of their own.
+        match self.choices.get() {
+            Some(_) if is_few => Self::of_all_equals(pick, rank),
+            Some(2) => Self::of_drawn_equals::<2, B, M>(2, pick, rank),
+            Some(8) => Self::of_drawn_equals::<8, B, M>(8, pick, rank),
+            Some(d) => Self::of_drawn_equals::<{ Choices::MAX }, B, M>(d, pick, rank),
+            None => self.least(pick, |at| rank(at).into()),
+        }
+    }
+
+    /// At most 64.
+    #[inline(always)]
+    fn of_all_equals<B, M>(pick: &Pick<'_, B, M>, rank: impl Fn(At) -> u32) -> Option<At> {
+        let least = pick.with_random(|random| {
+            let mut bits = 0;
+            let mut least = u64::MAX;
+            for at in pick.iter() {
+                let order = at.index();
+                bits = if order % 2 == 0 { random.next() } else { bits >> 32 };
+                least = least.min(key(rank(at), bits as u32, order));
+            }
+            least
+        });
+        (!pick.is_empty()).then_some(At((least & ORDER) as u32))
+    }
+
+    #[inline(always)]
+    fn of_drawn_equals<const D: usize, B, M>(d: usize, pick: &Pick<'_, B, M>, rank: impl Fn(At) -> u32) -> Option<At> {
+        let (places, bits) = places::<D, B, M>(d, pick);
+        let mut least = u64::MAX;
+        for order in 0..d.min(D) {
+            let at = At(places[order] as u32);
+            least = least.min(key(rank(at), bits[order], order));
+        }
+        places.get((least & ORDER) as usize).map(|place| At(*place as u32))
+    }
+}

@@ -3,7 +3,7 @@
 use super::{
     AnySelector, Choices, Completion, Failures, Members, Needs, Pick, Selector,
     alias::Alias,
-    draw::{self, Draw},
+    draw::Draw,
     failures::Failing,
     roster::At,
     strategy::named::{Named, Parameter},
@@ -57,17 +57,6 @@ impl LeastLoaded {
     }
 }
 
-/// A member's load and, to break ties evenly, a random number, in one that can be compared; then the order in which
-/// the member was met, to find it again.
-#[inline]
-fn key(load: usize, tie: u32, order: usize) -> u64 {
-    // 26 bits of load: a backend with more than 67 million requests in flight is full enough.
-    (load as u64).min((1 << 26) - 1) << 38 | u64::from(tie) << 6 | order as u64
-}
-
-/// The order within a key.
-const ORDER: u64 = (1 << 6) - 1;
-
 impl Named for Choices {
     const NAME: &'static str = "least_loaded";
     const SUMMARY: &'static str = "the fewest requests in flight for its weight, of d members drawn at random";
@@ -80,35 +69,6 @@ impl Named for Choices {
 
     fn selector<B: Backend>(&self) -> AnySelector<B> {
         AnySelector::new(LeastLoaded::of(*self))
-    }
-}
-
-impl LeastLoaded {
-    /// At most 64.
-    #[inline(always)]
-    fn of_all<B>(pick: &Pick<'_, B, Failures>) -> Option<At> {
-        let least = pick.with_random(|random| {
-            let mut bits = 0;
-            let mut least = u64::MAX;
-            for at in pick.iter() {
-                let order = at.index();
-                bits = if order % 2 == 0 { random.next() } else { bits >> 32 };
-                least = least.min(key(pick.plain_load(at), bits as u32, order));
-            }
-            least
-        });
-        (least != u64::MAX).then_some(At((least & ORDER) as u32))
-    }
-
-    #[inline(always)]
-    fn of_drawn<const D: usize, B>(d: usize, pick: &Pick<'_, B, Failures>) -> Option<At> {
-        let (places, bits) = draw::places::<D, B, Failures>(d, pick);
-        let mut least = u64::MAX;
-        for order in 0..d.min(D) {
-            let at = At(places[order] as u32);
-            least = least.min(key(pick.plain_load(at), bits[order], order));
-        }
-        places.get((least & ORDER) as usize).map(|place| At(*place as u32))
     }
 }
 
@@ -132,7 +92,7 @@ impl<B: Backend> Selector<B> for LeastLoaded {
     fn select(&self, table: &LeastLoadedTable, pick: &Pick<'_, B, Failures>) -> Option<At> {
         let at = match &table.0 {
             _ if pick.is_empty() => None,
-            None if pick.is_plain() => self.of_equals(pick),
+            None if pick.is_plain() => self.draw(None).least_of_equals(pick, |at| pick.plain_load(at) as u32),
             alias => self.draw(alias.as_ref()).least(pick, |at| pick.load(at) as f64),
         }?;
         if self.failing.is_clear() || pick.memory(at).is_clear() {
@@ -150,20 +110,6 @@ impl LeastLoaded {
     fn draw<'a>(&self, alias: Option<&'a Alias>) -> Draw<'a> {
         let choices = self.choices;
         Draw { choices, alias }
-    }
-
-    /// All members are open, and of one weight.
-    #[inline(always)]
-    fn of_equals<B>(&self, pick: &Pick<'_, B, Failures>) -> Option<At> {
-        let is_few = pick.len() <= self.choices.scanned();
-        // The usual numbers have code of their own.
-        match self.choices.get() {
-            Some(_) if is_few => Self::of_all(pick),
-            Some(2) => Self::of_drawn::<2, B>(2, pick),
-            Some(8) => Self::of_drawn::<8, B>(8, pick),
-            Some(d) => Self::of_drawn::<{ Choices::MAX }, B>(d, pick),
-            None => self.draw(None).least(pick, |at| pick.plain_load(at) as f64),
-        }
     }
 
     /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.

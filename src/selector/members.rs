@@ -1,10 +1,10 @@
 //! What a selector's table is made of.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use super::{
     narrowed::Narrowed,
-    pick::{Memories, Part},
+    pick::{Memories, Part, Surroundings},
     roster::{At, Roster},
 };
 use crate::member::Lives;
@@ -15,14 +15,21 @@ pub struct Members<'a, B, M> {
     roster: &'a Roster<B>,
     backends: &'a [&'a B],
     memories: Memories<'a, B, M>,
+    surroundings: &'a Surroundings,
 }
 
 impl<'a, B, M> Members<'a, B, M> {
-    pub(crate) fn new(roster: &'a Roster<B>, backends: &'a [&'a B], lives: &'a Lives<B, M>) -> Self {
+    pub(crate) fn new(
+        roster: &'a Roster<B>,
+        backends: &'a [&'a B],
+        lives: &'a Lives<B, M>,
+        surroundings: &'a Surroundings,
+    ) -> Self {
         Self {
             roster,
             backends,
             memories: Memories::Own(lives),
+            surroundings,
         }
     }
 
@@ -56,6 +63,16 @@ impl<'a, B, M> Members<'a, B, M> {
         self.roster.equal_weights()
     }
 
+    /// Requests in flight at the member, from this process, just now.
+    pub fn load(&self, at: At) -> usize {
+        self.roster.load(at)
+    }
+
+    /// The time now, by the pool's clock.
+    pub fn now(&self) -> Instant {
+        self.surroundings.clock.now()
+    }
+
     /// What the selector remembers of the member.
     pub fn memory(&self, at: At) -> &'a M {
         self.memories.get(at)
@@ -70,6 +87,7 @@ impl<'a, B, M> Members<'a, B, M> {
                 whole: self.memories,
                 part,
             }),
+            surroundings: self.surroundings,
         })
     }
 }
@@ -84,6 +102,7 @@ impl<B, M> Members<'_, B, M> {
     pub(super) fn narrowed<R>(&self, narrowed: &Narrowed<B>, inner: impl FnOnce(&Members<'_, B, M>) -> R) -> R {
         let backends: Vec<&B> = narrowed.places().iter().map(|at| self.backend(*at)).collect();
         inner(&Members {
+            surroundings: self.surroundings,
             roster: narrowed.roster(),
             backends: &backends,
             memories: Memories::Within(&narrowed.memories(self.memories)),

@@ -49,7 +49,8 @@
 //!   rule, and passes by an answer whose member is not open.
 //! - **Reported load** ([gRPC A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md)):
 //!   the memory is the last report and its time, written when an answer or a probe brings one;
-//!   [`refresh`](Selector::refresh) is a second; `prepare` turns reports into the weights of a stride.
+//!   [`refresh`](Selector::refresh) is a second; `prepare` turns reports into the weights of a stride ([`ReportedLoad`] is
+//!   one).
 //!
 //! # Selectors around selectors
 //! One that narrows the choice for another (tiers, the near first, bounded loads) calls the inner one with
@@ -62,6 +63,7 @@ mod bounded;
 mod draw;
 mod failures;
 mod first_available;
+mod fleet_least_loaded;
 mod generator;
 pub mod hash;
 mod least_loaded;
@@ -69,6 +71,8 @@ mod members;
 mod narrowed;
 mod pick;
 mod random;
+mod reported_load;
+mod reported_queue;
 mod roster;
 mod round_robin;
 mod strategy;
@@ -82,12 +86,15 @@ pub use bounded::{Bounded, BoundedTable};
 pub use draw::Choices;
 pub use failures::Failures;
 pub use first_available::FirstAvailable;
+pub use fleet_least_loaded::{FleetLeastLoaded, FleetLeastLoadedTable};
 pub use generator::Generator;
 pub use least_loaded::{LeastLoaded, LeastLoadedTable};
 pub use members::Members;
 pub use pick::Pick;
 pub(crate) use pick::{Obstacle, Surroundings, View};
 pub use random::{Random, RandomTable};
+pub use reported_load::{ReportedLoad, ReportedLoadTable, ReportedWeight};
+pub use reported_queue::ReportedQueue;
 pub use roster::At;
 pub(crate) use roster::{Roster, Row};
 pub use round_robin::{RoundRobin, RoundRobinTable, Start};

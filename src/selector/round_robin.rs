@@ -48,8 +48,9 @@ const TURNS: usize = 64;
 #[derive(Debug)]
 pub struct RoundRobinTable(Order);
 
+/// Who comes when.
 #[derive(Debug)]
-enum Order {
+pub(super) enum Order {
     /// In the order of the members.
     Plain,
     Smooth(Box<[At]>),
@@ -71,7 +72,7 @@ impl RoundRobin {
     }
 
     #[inline]
-    fn turn<B>(&self, pick: &Pick<'_, B, ()>) -> u64 {
+    fn turn<B, M>(&self, pick: &Pick<'_, B, M>) -> u64 {
         let turn = self.turn.0.fetch_add(1, Relaxed);
         if turn == 0 && self.start == Start::Random {
             return self.begin(pick.random());
@@ -117,28 +118,55 @@ impl<B: Backend> Selector<B> for RoundRobin {
     fn memory(&self, _: &B) {}
 
     fn prepare(&self, members: &Members<'_, B, ()>) -> RoundRobinTable {
-        if members.equal_weights() {
-            return RoundRobinTable(Order::Plain);
-        }
-        let weights: Vec<u32> = members.iter().map(|at| members.weight(at)).collect();
-        let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight));
-        let total = weights.iter().map(|weight| u64::from(weight / divisor)).sum();
-        RoundRobinTable(if total <= LONGEST {
-            Order::Smooth(smooth(&weights, divisor, total))
-        } else {
-            Order::Spread(Spread::new(&weights, divisor, total))
-        })
+        RoundRobinTable(Order::of(members))
     }
 
     #[inline]
     fn select(&self, table: &RoundRobinTable, pick: &Pick<'_, B, ()>) -> Option<At> {
+        self.take(&table.0, pick)
+    }
+}
+
+impl Order {
+    /// By the members' own weights.
+    pub(super) fn of<B, M>(members: &Members<'_, B, M>) -> Self {
+        if members.equal_weights() {
+            return Self::Plain;
+        }
+        let weights: Vec<u32> = members.iter().map(|at| members.weight(at)).collect();
+        let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight));
+        let total = weights.iter().map(|weight| u64::from(weight / divisor)).sum();
+        if total <= LONGEST {
+            Self::Smooth(smooth(&weights, divisor, total))
+        } else {
+            Self::Spread(Spread::new(&weights, divisor, total))
+        }
+    }
+
+    /// By shares that are any positive numbers, to within 2⁻³² of their sum.
+    pub(super) fn by_shares(shares: &[f64]) -> Self {
+        let sum: f64 = shares.iter().sum();
+        if shares.iter().all(|share| Some(share) == shares.first()) {
+            return Self::Plain;
+        }
+        let weight = |share: &f64| ((share / sum * f64::from(u32::MAX)) as u32).max(1);
+        let weights: Vec<u32> = shares.iter().map(weight).collect();
+        let total = weights.iter().map(|weight| u64::from(*weight)).sum();
+        Self::Spread(Spread::new(&weights, 1, total))
+    }
+}
+
+impl RoundRobin {
+    /// The next open member in this order.
+    #[inline]
+    pub(super) fn take<B, M>(&self, order: &Order, pick: &Pick<'_, B, M>) -> Option<At> {
         let len = pick.len() as u64;
         if len == 0 {
             return None;
         }
         let next = || {
             let turn = self.turn(pick);
-            match &table.0 {
+            match order {
                 Order::Plain => At((turn % len) as u32),
                 Order::Smooth(order) => order[(turn % order.len() as u64) as usize],
                 Order::Spread(spread) => spread.at(turn),
@@ -208,7 +236,7 @@ fn smooth(weights: &[u32], divisor: u32, total: u64) -> Box<[At]> {
 /// Exact shares for any weights, without writing the order out: turn t of a cycle of `total` falls on the place
 /// t × step mod total, and a step coprime to the total falls on each place once.
 #[derive(Debug)]
-struct Spread {
+pub(super) struct Spread {
     /// Where each member's places end.
     ends: Box<[u64]>,
     /// For each of as many equal parts of the cycle: the first member with a place in it.

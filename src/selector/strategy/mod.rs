@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Bounded, Choices, FirstAvailable, Random, Subset,
+    AnySelector, Bounded, Choices, FirstAvailable, FleetLeastLoaded, Random, ReportedLoad, Subset,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
@@ -92,6 +92,10 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`FleetLeastLoaded`].
+    FleetLeastLoaded(FleetLeastLoaded),
+    /// [`ReportedLoad`].
+    ReportedLoad(ReportedLoad),
     /// [`Ring`].
     Ring(Ring),
     /// [`Maglev`].
@@ -296,7 +300,7 @@ mod tests {
             ("null", "a strategy such as least_loaded(d=2)"),
             (
                 "\"fastest\"",
-                "unknown strategy 'fastest': expected least_loaded, round_robin, random",
+                "unknown strategy 'fastest': expected least_loaded, round_robin, random, fleet_least_loaded, reported_load",
             ),
             (
                 "\"least_loaded(d=0)\"",

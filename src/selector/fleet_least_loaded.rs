@@ -1,0 +1,381 @@
+//! Fleet least loaded: the shortest queue as servers report it, with one's own share counted for all clients.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    AnySelector, Choices, Completion, Members, Needs, Pick, ReportedQueue, Selector,
+    alias::Alias,
+    draw::Draw,
+    failures::Failing,
+    reported_queue::halved,
+    roster::At,
+    strategy::{
+        ParameterError,
+        named::{Named, Parameter, decimal, duration, print_duration},
+    },
+};
+use crate::{backend::Backend, clock::Stamp, load::LoadReport, sync::Line};
+
+/// For fleets of many independent clients in front of the same servers: each request goes to the member of the least
+///
+/// (own requests in flight × (clients − 1) + the larger of own requests in flight and the queue it reported) ∕ weight
+///
+/// of `d` members drawn at random without replacement, by weight, or of all up to 2 `d`; ties go by weight. O(d);
+/// O(members) with [all](Choices::all).
+///
+/// What a client has in flight is one part in `clients` of what all have, so each of its own requests stands for as
+/// many; and where the server has [said](LoadReport::queue) how many requests it has, that is known of all clients, as
+/// of a moment ago. Neither is enough alone: own requests are few, and the same report makes many clients come at
+/// once. One's own requests are in the report as well; they are not counted twice, so that a single client does as
+/// [`LeastLoaded`](super::LeastLoaded) does. The request whose answer brought the report has ended: the report is taken
+/// for one less.
+///
+/// A report grows old as the queue that it told of is worked off: what it says beyond the mean of all, or short of it,
+/// halves with each `half_life`. It must not stand for ever: a server that once had a long queue would be asked no
+/// more, and could never say that it has none. Nor does it fade to nothing: who has not been heard for long, or never,
+/// would look empty to all clients at once, and draw everything. The half-life is best some times as long as it takes
+/// until a server is heard again; the default is a second.
+///
+/// The number of clients is given, or [estimated](FleetLeastLoaded::estimating_clients) while requests go by. Without
+/// any report this is [`LeastLoaded`](super::LeastLoaded). Failures weigh as they do there.
+///
+/// Weights are honoured by load, as there: members whose queues over their weights are equal are as welcome.
+#[derive(Debug)]
+pub struct FleetLeastLoaded {
+    settings: Settings,
+    failing: Failing,
+    /// What times count from: when the first table was made.
+    epoch: OnceLock<Instant>,
+    /// When the last report came or table was made, in milliseconds: to know the time without asking the clock, which
+    /// costs more than the choice.
+    now: Line<AtomicU64>,
+    estimate: Mutex<Estimate>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Settings {
+    choices: Choices,
+    /// None: estimated.
+    clients: Option<f64>,
+    half_life: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            choices: Choices::default(),
+            clients: None,
+            half_life: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How often the number of clients is estimated, and the time is told where no reports tell it.
+const REFRESH: Duration = Duration::from_secs(1);
+const MOST_CLIENTS: f64 = 1e6;
+const HALF_LIVES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
+
+/// What [`FleetLeastLoaded`] prepares: the number of clients, and by whom to draw while weights differ.
+#[derive(Debug)]
+pub struct FleetLeastLoadedTable {
+    alias: Option<Alias>,
+    /// Other clients, for each of this one's requests.
+    others: f32,
+    /// The queue that is reported, on average and for each unit of weight.
+    mean: f32,
+    /// Half-lives in a millisecond.
+    rate: f32,
+}
+
+impl FleetLeastLoadedTable {
+    /// What is taken to be at a server, of all clients.
+    #[inline]
+    fn load(&self, own: usize, (queue, age): (f32, u64), weight: u32) -> f32 {
+        let (own, usual) = (own as f32, self.mean * weight as f32);
+        let queue = usual + (queue - usual) * halved(age as f32 * self.rate);
+        own * self.others + own.max(queue)
+    }
+}
+
+/// What was seen at those members that reported of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    /// Requests that were reported.
+    reported: f64,
+    /// Requests of this client.
+    own: f64,
+    weight: f64,
+}
+
+/// How many requests of all clients there are for one of this one's: of both, what is [seen](Look) once in a while,
+/// smoothed. The quotient is the number of clients if all send alike, and what is needed if they do not: by how much
+/// this client's requests have to be multiplied to stand for all.
+///
+/// To take it for too large is harmless, as then own requests come first and reports break ties; to take it for too
+/// small is not, as then all clients go by the same reports. So it begins large; and it is left at that reports of long
+/// queues stand longest, as who made one is not asked again soon, which makes it too large by about a half.
+#[derive(Clone, Copy, Debug, Default)]
+struct Estimate {
+    reported: f64,
+    own: f64,
+    /// When it was last looked, in milliseconds.
+    at: u64,
+}
+
+impl Estimate {
+    /// How long until half of the estimate is what was seen since, in milliseconds: a look sees few requests of a small
+    /// client.
+    const HALF_LIFE: f64 = 10_000.0;
+    /// As if that much had been seen besides, of a hundred clients.
+    const PRIOR: (f64, f64) = (10.0, 0.1);
+
+    fn learn(&mut self, look: Look, now: u64) {
+        let keep = (-(now.saturating_sub(self.at) as f64) / Self::HALF_LIFE).exp2();
+        self.reported = self.reported * keep + look.reported * (1.0 - keep);
+        self.own = self.own * keep + look.own * (1.0 - keep);
+        self.at = now;
+    }
+
+    fn clients(&self) -> f64 {
+        let clients = (self.reported + Self::PRIOR.0) / (self.own + Self::PRIOR.1);
+        clients.clamp(1.0, MOST_CLIENTS)
+    }
+}
+
+impl FleetLeastLoaded {
+    /// Of 8, with the number of clients estimated and a half-life of a second.
+    pub fn new() -> Self {
+        Self::of(Settings::default())
+    }
+
+    fn of(settings: Settings) -> Self {
+        Self {
+            settings,
+            failing: Failing::default(),
+            epoch: OnceLock::new(),
+            now: Line::default(),
+            estimate: Mutex::default(),
+        }
+    }
+
+    /// How many are compared.
+    pub fn with_choices(self, choices: Choices) -> Self {
+        Self::of(Settings {
+            choices,
+            ..self.settings
+        })
+    }
+
+    /// How many clients send to the same servers, this one included: from 1 to 1,000,000, not necessarily whole, as it
+    /// is by how much this client's requests are multiplied.
+    pub fn with_clients(self, clients: f64) -> Result<Self, ParameterError> {
+        if !(1.0..=MOST_CLIENTS).contains(&clients) {
+            return Err(Self::error("clients", clients, CLIENTS));
+        }
+        Ok(Self::of(Settings {
+            clients: Some(clients),
+            ..self.settings
+        }))
+    }
+
+    /// The number of clients is what servers report over what this client has in flight there, smoothed over some ten
+    /// seconds: rather too large, which does no harm, and 100 until there is something to go by.
+    pub fn estimating_clients(self) -> Self {
+        Self::of(Settings {
+            clients: None,
+            ..self.settings
+        })
+    }
+
+    /// After how long a report counts for half: from 1 ms to an hour.
+    pub fn with_half_life(self, half_life: Duration) -> Result<Self, ParameterError> {
+        if !(HALF_LIVES.0..=HALF_LIVES.1).contains(&half_life) {
+            return Err(Self::error("half_life", print_duration(half_life), HALF_LIFE));
+        }
+        Ok(Self::of(Settings {
+            half_life,
+            ..self.settings
+        }))
+    }
+
+    fn error(name: &'static str, value: impl std::fmt::Display, allowed: &'static str) -> ParameterError {
+        ParameterError::new(Self::NAME, name, value, allowed)
+    }
+
+    /// Milliseconds since the epoch, and one, which pass for all from now on.
+    fn millis(&self, epoch: Instant, now: Instant) -> u64 {
+        let now = 1 + Stamp::since(epoch, Some(now)).0 / 1_000_000;
+        // A write only where time has passed: with each pick, all processors read this.
+        if self.now.0.load(Relaxed) < now {
+            self.now.0.store(now, Relaxed);
+        }
+        now
+    }
+
+    fn look<B>(&self, members: &Members<'_, B, ReportedQueue>, now: u64) -> Look {
+        // What is older says little of now.
+        let fresh = 2 * self.settings.half_life.max(REFRESH).as_millis() as u64;
+        let mut look = Look::default();
+        for at in members.iter() {
+            let (queue, age) = members.memory(at).get(now);
+            if age <= fresh {
+                look.reported += f64::from(queue);
+                look.own += members.load(at) as f64;
+                look.weight += f64::from(members.weight(at));
+            }
+        }
+        look
+    }
+
+    fn draw<'a>(&self, table: &'a FleetLeastLoadedTable) -> Draw<'a> {
+        Draw {
+            choices: self.settings.choices,
+            alias: table.alias.as_ref(),
+        }
+    }
+
+    /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
+    #[cold]
+    fn among_failing<B>(&self, table: &FleetLeastLoadedTable, pick: &Pick<'_, B, ReportedQueue>) -> Option<At> {
+        let (stamp, now) = (pick.stamp(), self.now.0.load(Relaxed));
+        self.failing.forget(stamp);
+        self.draw(table).least(pick, |at| {
+            let memory = pick.memory(at);
+            let own = pick.load(at) + memory.failures.weight(stamp);
+            table.load(own, memory.get(now), pick.weight(at)).into()
+        })
+    }
+}
+
+impl<B: Backend> Selector<B> for FleetLeastLoaded {
+    type Memory = ReportedQueue;
+    type Table = FleetLeastLoadedTable;
+
+    fn memory(&self, _: &B) -> ReportedQueue {
+        ReportedQueue::default()
+    }
+
+    fn prepare(&self, members: &Members<'_, B, ReportedQueue>) -> FleetLeastLoadedTable {
+        let now = members.now();
+        let now = self.millis(*self.epoch.get_or_init(|| now), now);
+        let look = self.look(members, now);
+        let mut estimate = self.estimate.lock();
+        estimate.learn(look, now);
+        let clients = self.settings.clients.unwrap_or(estimate.clients());
+        FleetLeastLoadedTable {
+            alias: (!members.equal_weights()).then(|| Alias::new(members)),
+            others: (clients - 1.0) as f32,
+            mean: if look.weight > 0.0 {
+                (look.reported / look.weight) as f32
+            } else {
+                0.0
+            },
+            rate: (1e-3 / self.settings.half_life.as_secs_f64()) as f32,
+        }
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        Some(REFRESH)
+    }
+
+    #[inline]
+    fn select(&self, table: &FleetLeastLoadedTable, pick: &Pick<'_, B, ReportedQueue>) -> Option<At> {
+        if pick.is_empty() {
+            return None;
+        }
+        let now = self.now.0.load(Relaxed);
+        let load = |at| {
+            table
+                .load(pick.load(at), pick.memory(at).get(now), pick.weight(at))
+                .into()
+        };
+        let at = self.draw(table).least(pick, load)?;
+        if self.failing.is_clear() || pick.memory(at).failures.is_clear() {
+            return Some(at);
+        }
+        self.among_failing(table, pick)
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().failures().reports()
+    }
+
+    fn observe(&self, memory: &ReportedQueue, completion: &Completion) {
+        memory.failures.observe(completion, &self.failing);
+    }
+
+    fn report(&self, memory: &ReportedQueue, report: &LoadReport, now: Instant) {
+        // Nothing is reported of a pool whose first table was not made.
+        let (Some(epoch), Some(queue)) = (self.epoch.get(), report.queue()) else {
+            return;
+        };
+        let now = self.millis(*epoch, now);
+        memory.learn((queue - 1.0).max(0.0), now);
+    }
+}
+
+impl Default for FleetLeastLoaded {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The same settings, and an estimate of its own.
+impl Clone for FleetLeastLoaded {
+    fn clone(&self) -> Self {
+        Self::of(self.settings)
+    }
+}
+
+/// By the settings.
+impl PartialEq for FleetLeastLoaded {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+const CLIENTS: &str = "a number from 1 to 1000000, or estimated";
+const HALF_LIFE: &str = "a time from 1ms to 60m";
+
+impl Named for FleetLeastLoaded {
+    const NAME: &'static str = "fleet_least_loaded";
+    const SUMMARY: &'static str = "the shortest queue, as servers report it (ORCA), for fleets of many clients";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter {
+            name: "d",
+            allowed: Choices::ALLOWED,
+            get: |selector| selector.settings.choices.print(),
+            set: |selector, text| Choices::read(text).map(|choices| selector.clone().with_choices(choices)),
+        },
+        Parameter {
+            name: "clients",
+            allowed: CLIENTS,
+            get: |selector| {
+                let clients = selector.settings.clients;
+                clients.map_or("estimated".to_owned(), |clients| clients.to_string())
+            },
+            set: |selector, text| match text {
+                "estimated" => Some(selector.clone().estimating_clients()),
+                _ => decimal(text).and_then(|clients| selector.clone().with_clients(clients).ok()),
+            },
+        },
+        Parameter {
+            name: "half_life",
+            allowed: HALF_LIFE,
+            get: |selector| print_duration(selector.settings.half_life),
+            set: |selector, text| duration(text).and_then(|half_life| selector.clone().with_half_life(half_life).ok()),
+        },
+    ];
+
+    fn selector<B: Backend>(&self) -> AnySelector<B> {
+        AnySelector::new(self.clone())
+    }
+}

@@ -1,0 +1,365 @@
+//! Many clients in front of few servers, simulated: true queues, reported with each answer.
+#![cfg(not(loom))]
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use equipoise::{
+    Ask, Driver, Endpoint, FleetLeastLoaded, LeastLoaded, LoadReport, ManualClock, Outcome, Pool, Selector,
+};
+use futures_util::FutureExt;
+
+type Backend = Endpoint<usize>;
+type Lease = equipoise::Lease<Arc<Backend>>;
+
+/// A fleet: clients with a pool each, and servers with places and a queue before them.
+struct Fleet<S: Selector<Backend>> {
+    time: ManualClock,
+    clients: Vec<(Pool<Backend, S>, Driver<Backend, S>)>,
+    servers: Vec<Server>,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    /// Nanoseconds since the start.
+    now: u64,
+    random: u64,
+    scheduled: u64,
+}
+
+#[derive(Default)]
+struct Server {
+    serving: usize,
+    waiting: VecDeque<Lease>,
+    /// By the event that ends them.
+    served: BTreeMap<u64, Lease>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Request,
+    Answer(usize),
+    Second,
+}
+
+const PLACES: usize = 4;
+const SERVICE: f64 = 10e6;
+
+impl<S: Selector<Backend>> Fleet<S> {
+    fn new(clients: usize, servers: usize, selector: impl Fn() -> S) -> Self {
+        let time = ManualClock::new();
+        let pool = |client| {
+            let members = (0..servers).map(|server| Endpoint::new(server.to_string(), server));
+            let builder = Pool::builder_on(time.clock()).selector(selector()).seed(client as u64);
+            builder.backends(members).build()
+        };
+        let mut fleet = Self {
+            clients: (0..clients).map(pool).collect(),
+            time,
+            servers: (0..servers).map(|_| Server::default()).collect(),
+            events: BinaryHeap::new(),
+            now: 0,
+            random: 1,
+            scheduled: 0,
+        };
+        fleet.schedule(0, Event::Request);
+        fleet.schedule(1_000_000_000, Event::Second);
+        fleet
+    }
+
+    /// From 0 to 1, neither included.
+    fn uniform(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (((mixed ^ (mixed >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    fn exponential(&mut self, mean: f64) -> u64 {
+        (-self.uniform().ln() * mean) as u64
+    }
+
+    fn schedule(&mut self, after: u64, event: Event) -> u64 {
+        self.scheduled += 1;
+        self.events.push(Reverse((self.now + after, self.scheduled, event)));
+        self.scheduled
+    }
+
+    fn serve(&mut self, at: usize, lease: Lease) {
+        let after = self.exponential(SERVICE);
+        let id = self.schedule(after, Event::Answer(at));
+        self.servers[at].serving += 1;
+        self.servers[at].served.insert(id, lease);
+    }
+
+    /// At such a utilization, the queue that each of so many requests found at its server, from the shortest on.
+    fn run(&mut self, utilization: f64, requests: usize) -> Vec<usize> {
+        let between = SERVICE / (self.servers.len() * PLACES) as f64 / utilization;
+        let mut found = Vec::new();
+        while found.len() < requests {
+            let Reverse((at, id, event)) = self.events.pop().unwrap();
+            self.time.advance(Duration::from_nanos(at - self.now));
+            self.now = at;
+            match event {
+                Event::Request => {
+                    let next = self.exponential(between);
+                    self.schedule(next, Event::Request);
+                    let client = (self.uniform() * self.clients.len() as f64) as usize;
+                    let lease = self.clients[client].0.pick(&Ask::new()).unwrap();
+                    let at = *lease.backend().target();
+                    let server = &mut self.servers[at];
+                    found.push(server.serving + server.waiting.len());
+                    if server.serving < PLACES {
+                        self.serve(at, lease);
+                    } else {
+                        server.waiting.push_back(lease);
+                    }
+                }
+                Event::Answer(at) => {
+                    let server = &mut self.servers[at];
+                    let queue = server.serving + server.waiting.len();
+                    server.serving -= 1;
+                    let mut lease = server.served.remove(&id).unwrap();
+                    lease.report(&LoadReport::new().with_queue(queue as f64).unwrap());
+                    lease.settle(Outcome::Success);
+                    drop(lease);
+                    if let Some(next) = self.servers[at].waiting.pop_front() {
+                        self.serve(at, next);
+                    }
+                }
+                Event::Second => {
+                    self.schedule(1_000_000_000, Event::Second);
+                    for (_, driver) in &mut self.clients {
+                        assert!(driver.now_or_never().is_none());
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+/// The queue that the worst hundredth of requests found.
+fn p99(found: &[usize]) -> usize {
+    found[found.len() * 99 / 100]
+}
+
+fn mean(found: &[usize]) -> f64 {
+    found.iter().sum::<usize>() as f64 / found.len() as f64
+}
+
+#[test]
+fn twenty_clients_find_shorter_queues_by_what_servers_report() {
+    let requests = 60_000;
+    let least = Fleet::new(20, 10, LeastLoaded::new).run(0.9, requests);
+    let estimating = Fleet::new(20, 10, FleetLeastLoaded::new).run(0.9, requests);
+    let told = || FleetLeastLoaded::new().with_clients(20.0).unwrap();
+    let told = Fleet::new(20, 10, told).run(0.9, requests);
+    for fleet in [estimating, told] {
+        let (fleet_p99, least_p99) = (p99(&fleet), p99(&least));
+        println!(
+            "p99 {fleet_p99} of {least_p99}, mean {} of {}",
+            mean(&fleet),
+            mean(&least)
+        );
+        assert!(
+            fleet_p99 * 5 <= least_p99 * 4,
+            "p99 {fleet_p99}, least loaded {least_p99}"
+        );
+        assert!(mean(&fleet) < 0.85 * mean(&least));
+    }
+}
+
+#[test]
+fn a_client_alone_does_as_well_as_least_loaded() {
+    // At nine tenths of what can be done, busy times are long.
+    let requests = 200_000;
+    let least = Fleet::new(1, 10, LeastLoaded::new).run(0.9, requests);
+    let fleet = Fleet::new(1, 10, FleetLeastLoaded::new).run(0.9, requests);
+    println!(
+        "p99 {} of {}, mean {} of {}",
+        p99(&fleet),
+        p99(&least),
+        mean(&fleet),
+        mean(&least)
+    );
+    assert!(mean(&fleet) < 1.05 * mean(&least));
+    assert!(p99(&fleet) <= p99(&least) + 1);
+}
+
+/// However long or short reports stand, they do no harm: what is old is taken for the mean, not for nothing.
+#[test]
+fn a_hundred_clients_bear_any_half_life() {
+    let requests = 40_000;
+    let least = Fleet::new(100, 50, LeastLoaded::new).run(0.9, requests);
+    for millis in [10, 1_000, 100_000] {
+        let selector = || {
+            FleetLeastLoaded::new()
+                .with_half_life(Duration::from_millis(millis))
+                .unwrap()
+        };
+        let fleet = Fleet::new(100, 50, selector).run(0.9, requests);
+        println!(
+            "{millis} ms: p99 {} of {}, mean {} of {}",
+            p99(&fleet),
+            p99(&least),
+            mean(&fleet),
+            mean(&least)
+        );
+        assert!(mean(&fleet) < 0.95 * mean(&least), "{millis} ms");
+    }
+}
+
+/// A pool of `a`, `b`, … on a manual clock, of a fleet of so many clients.
+struct One {
+    time: ManualClock,
+    pool: Pool<Endpoint<()>, FleetLeastLoaded>,
+    driver: Driver<Endpoint<()>, FleetLeastLoaded>,
+}
+
+impl One {
+    fn new(clients: f64, weights: &[u32]) -> Self {
+        let time = ManualClock::new();
+        let members = ["a", "b", "c"].iter().zip(weights);
+        let (pool, driver) = Pool::builder_on(time.clock())
+            .selector(FleetLeastLoaded::new().with_clients(clients).unwrap())
+            .seed(3)
+            .backends(members.map(|(id, weight)| Endpoint::new(*id, ()).with_weight(*weight)))
+            .build();
+        Self { time, pool, driver }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.time.advance(by);
+        assert!((&mut self.driver).now_or_never().is_none());
+    }
+
+    fn lease(&mut self, id: &str) -> equipoise::Lease<Arc<Endpoint<()>>> {
+        let lease = self.pool.pick(&Ask::new().with_home(equipoise::Home::new(id))).unwrap();
+        assert_eq!(lease.backend_id(), id);
+        lease
+    }
+
+    /// One request to this member, in answer to which it says that it has so many, this one included.
+    fn hear(&mut self, id: &str, queue: f64) {
+        let mut lease = self.lease(id);
+        lease.report(&LoadReport::new().with_queue(queue).unwrap());
+        lease.settle(Outcome::Success);
+    }
+
+    /// How often each of the three is selected of a hundred times.
+    fn shares(&mut self) -> [usize; 3] {
+        let mut shares = [0; 3];
+        for _ in 0..100 {
+            let at = self.pool.select(&Ask::new()).unwrap();
+            let place = ["a", "b", "c"].iter().position(|id| self.pool.id_at(at) == Some(*id));
+            shares[place.unwrap()] += 1;
+        }
+        shares
+    }
+}
+
+#[test]
+fn own_requests_stand_for_those_of_all_clients() {
+    let mut one = One::new(10.0, &[1; 3]);
+    one.hear("a", 13.0);
+    one.hear("b", 6.0);
+    one.hear("c", 20.0);
+    // 12, 5 and 19 besides the one that was answered.
+    assert_eq!(one.shares(), [0, 100, 0]);
+    // 9 × 1 + the larger of 1 and 5, of which the one may be one: 14.
+    let _b = one.lease("b");
+    assert_eq!(one.shares(), [100, 0, 0]);
+    let _a = one.lease("a");
+    // 21, 14, 19.
+    assert_eq!(one.shares(), [0, 100, 0]);
+    let _b2 = one.lease("b");
+    // 21, 23, 19.
+    assert_eq!(one.shares(), [0, 0, 100]);
+}
+
+#[test]
+fn queues_are_compared_over_weights() {
+    let mut one = One::new(10.0, &[4, 2, 1]);
+    one.hear("a", 13.0);
+    one.hear("b", 8.0);
+    one.hear("c", 5.0);
+    // 12 of 4, 7 of 2, 4 of 1.
+    assert_eq!(one.shares(), [100, 0, 0]);
+    one.hear("a", 17.0);
+    assert_eq!(one.shares(), [0, 100, 0]);
+}
+
+#[test]
+fn a_long_queue_is_forgotten_in_time_and_who_is_new_is_not_swarmed() {
+    let mut one = One::new(10.0, &[1; 2]);
+    one.hear("a", 101.0);
+    one.hear("b", 1.0);
+    assert_eq!(one.shares(), [0, 100, 0]);
+    // Of b one hears on; a is not asked, and comes to be taken for the mean, of b alone in the end: 4 and an eighth of
+    // 96 after three seconds, a sixteenth after four, against 4 at b and 10 for a request of one's own.
+    for second in 1..10 {
+        one.advance(Duration::from_secs(1));
+        one.hear("b", 5.0);
+        let b = one.lease("b");
+        let all_at = if second <= 3 { [0, 100, 0] } else { [100, 0, 0] };
+        assert_eq!(one.shares(), all_at, "after {second} s");
+        drop(b);
+    }
+    // Who joins is taken for the mean as well, and not for idle.
+    let mut joined = one.pool.handle().insert(Endpoint::new("c", ()));
+    one.advance(Duration::ZERO);
+    assert!((&mut joined).now_or_never().unwrap().unwrap());
+    one.hear("b", 2.0);
+    assert_eq!(one.shares(), [0, 100, 0]);
+}
+
+#[test]
+fn failing_at_once_attracts_nothing() {
+    let mut one = One::new(10.0, &[1; 3]);
+    for (id, queue) in [("b", 4.0), ("c", 4.0)] {
+        one.hear(id, queue);
+    }
+    // It has nothing to do, as it does nothing.
+    let mut lease = one.lease("a");
+    lease.report(&LoadReport::new().with_queue(1.0).unwrap());
+    lease.settle(Outcome::Failure);
+    drop(lease);
+    assert_eq!(one.shares()[0], 0);
+    one.advance(Duration::from_millis(1_100));
+    one.hear("a", 1.0);
+    assert_eq!(one.shares(), [100, 0, 0]);
+}
+
+#[test]
+fn parameters_out_of_range_are_refused() {
+    let selector = FleetLeastLoaded::new;
+    for (error, words) in [
+        (
+            selector().with_clients(f64::NAN).unwrap_err(),
+            "invalid clients 'NaN' of strategy fleet_least_loaded: expected a number from 1 to 1000000, or estimated",
+        ),
+        (
+            selector().with_clients(0.5).unwrap_err(),
+            "invalid clients '0.5' of strategy fleet_least_loaded: expected a number from 1 to 1000000, or estimated",
+        ),
+        (
+            selector().with_half_life(Duration::ZERO).unwrap_err(),
+            "invalid half_life '0s' of strategy fleet_least_loaded: expected a time from 1ms to 60m",
+        ),
+    ] {
+        assert_eq!(error.to_string(), words);
+    }
+    let text = "fleet_least_loaded(d=4,clients=2.5,half_life=250ms)";
+    let strategy: equipoise::Strategy = text.parse().unwrap();
+    assert_eq!(strategy.to_string(), text);
+    for wrong in [
+        "fleet_least_loaded(clients=many)",
+        "fleet_least_loaded(clients=1000001)",
+        "fleet_least_loaded(d=0)",
+    ] {
+        assert!(wrong.parse::<equipoise::Strategy>().is_err(), "{wrong}");
+    }
+}
