@@ -3,7 +3,8 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, Random, RoundRobin, Selector, Strategy,
+    AnySelector, Backend, Endpoint, FirstAvailable, LeastLoaded, LeastTime, PeakEwma, Prequal, Random, RoundRobin,
+    Selector, Strategy,
     selector::{
         At, Bounded, Choices, Completion, Members, Needs, Pick, Start,
         hash::{IpHash, Jump, Maglev, Rendezvous, Ring, RingMode},
@@ -61,6 +62,17 @@ selector_suite!(ip_hash_keyed: IpHash::new(), keyed);
 selector_suite!(jump: Jump::new(), weights = ignored);
 selector_suite!(jump_keyed: Jump::new(), keyed, weights = ignored);
 
+selector_suite!(peak_ewma: PeakEwma::new());
+selector_suite!(peak_ewma_of_8: PeakEwma::new().with_choices(Choices::default()));
+selector_suite!(peak_ewma_of_1: PeakEwma::new().with_choices(Choices::new(1).unwrap()));
+selector_suite!(least_time: LeastTime::new());
+selector_suite!(least_time_of_2: LeastTime::new().with_choices(Choices::new(2).unwrap()));
+
+selector_suite!(prequal: Prequal::new());
+selector_suite!(any_prequal: "prequal(m=2,r_remove=3)".parse::<Strategy>().unwrap().selector());
+
+selector_suite!(any_peak_ewma: "peak_ewma".parse::<Strategy>().unwrap().selector());
+selector_suite!(any_least_time: "least_time(d=3)".parse::<Strategy>().unwrap().selector());
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_least_loaded: Strategy::default().selector());
@@ -77,6 +89,9 @@ fn no_strategy_is_forgotten() {
         "least_loaded",
         "round_robin",
         "random",
+        "peak_ewma",
+        "least_time",
+        "prequal",
         "ring",
         "maglev",
         "rendezvous",
@@ -223,11 +238,15 @@ selector_suite!(halves_of_ring: Halves::second(Ring::new().with_points(10).unwra
 selector_suite!(halves_of_maglev: Halves::first(Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
 selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);
 selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ignored);
+selector_suite!(halves_of_peak_ewma: Halves::first(PeakEwma::new()), weights = ignored);
+selector_suite!(halves_of_least_time: Halves::second(LeastTime::new()), weights = ignored);
+selector_suite!(halves_of_prequal: Halves::first(Prequal::new()), weights = ignored);
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
+selector_suite!(both_by_latency: Both(PeakEwma::new(), LeastTime::new()));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);
 selector_suite!(both_nested: Both(Both(Random::new(), Remembering), round_robin().selector()));
 selector_suite!(any_of_wrapped: AnySelector::new(Both(Halves::second(RoundRobin::new()), Remembering)), weights = ignored);

@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Bounded, Choices, FirstAvailable, Random,
+    AnySelector, Bounded, Choices, FirstAvailable, LeastTime, PeakEwma, Prequal, Random,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
@@ -92,6 +92,12 @@ strategies! {
     RoundRobin(Start),
     /// [`Random`].
     Random(Random),
+    /// [`PeakEwma`].
+    PeakEwma(PeakEwma),
+    /// [`LeastTime`].
+    LeastTime(LeastTime),
+    /// [`Prequal`].
+    Prequal(Prequal),
     /// [`Ring`].
     Ring(Ring),
     /// [`Maglev`].
