@@ -2,11 +2,14 @@
 
 mod measure;
 
-use std::{hint::black_box, time::Duration};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use equipoise::{
-    Ask, Clock, Endpoint, FleetLeastLoaded, Home, LeastLoaded, LoadReport, ManualClock, Outcome, Pool, PoolBuilder,
-    Random, ReportedLoad, RoundRobin, Selector, Strategy,
+    Ask, Clock, Endpoint, FleetLeastLoaded, Home, LeastLoaded, LeastTime, LoadReport, ManualClock, Outcome, PeakEwma,
+    Pool, PoolBuilder, Prequal, Random, ReportedLoad, RoundRobin, Selector, Strategy,
     selector::{
         Choices, Client, Subset,
         hash::{IpHash, Jump, Maglev, Ring},
@@ -109,6 +112,41 @@ fn subset<S>(inner: S) -> Subset<S> {
     Subset::new(inner).with_client(Client::number(3))
 }
 
+/// Prequal's `select` over a full pool of replies. Requests use the replies up, so that the pool is filled again and again,
+/// outside of what is measured; what reading the clock around takes is taken off.
+fn prequal(members: usize) -> Case {
+    /// Of 16 replies each request removes one.
+    const TURNS: u64 = 12;
+    let mut pool = pool(members, Weights::Equal, Prequal::new());
+    let ask = Ask::new();
+    let clock = {
+        let start = Instant::now();
+        (0..100_000).for_each(|_| {
+            black_box(Instant::now());
+        });
+        start.elapsed() / 100_000
+    };
+    let mut fill = 0;
+    Case::timed(format!("select/prequal/{members}"), move |times| {
+        let mut took = Duration::ZERO;
+        for turns in (0..times).step_by(TURNS as usize).map(|done| TURNS.min(times - done)) {
+            for reply in 0..16 {
+                fill += 1;
+                let home = Ask::new().with_home(Home::new(format!("b{}", fill % members)));
+                let load = LoadReport::new().with_queue(f64::from(reply % 5));
+                let lease = pool.pick(&home).expect("there are members");
+                lease.report(&load.expect("a queue is from 0 to 4"));
+            }
+            let start = Instant::now();
+            for _ in 0..turns {
+                black_box(pool.select(black_box(&ask)));
+            }
+            took += start.elapsed().saturating_sub(clock);
+        }
+        took
+    })
+}
+
 fn main() {
     use Weights::{Different, Equal};
     let two = Choices::new(2).expect("2 is from 1 to 32");
@@ -124,6 +162,10 @@ fn main() {
             both("subset(least_loaded)", members, Equal, subset(LeastLoaded::new())),
             // The inner one beside it: as many members.
             both("least_loaded of 20", 20, Equal, LeastLoaded::new()),
+            both("peak_ewma", members, Equal, PeakEwma::new()),
+            both("peak_ewma weighted", members, Different, PeakEwma::new()),
+            both("least_time", members, Equal, LeastTime::new()),
+            both("least_time weighted", members, Different, LeastTime::new()),
             both(
                 "AnySelector least_loaded",
                 members,
@@ -146,6 +188,7 @@ fn main() {
         ]
         .into_iter()
         .flatten()
+        .chain([prequal(members)])
     });
     let by_key = [10, 1_000, 10_000].into_iter().flat_map(|members| {
         [

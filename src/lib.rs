@@ -31,6 +31,7 @@
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
 //! - [`key`]: keys taken from requests, for selectors that bring the same key to the same place; [`KeyedLayer`].
+//! - [`health`]: who is fit; how a pool's driver asks backends.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
@@ -58,6 +59,7 @@ pub mod connect;
 mod discover;
 mod error;
 mod event;
+pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod key;
@@ -83,13 +85,14 @@ pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
+pub use health::HealthProbe;
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
 pub use selector::{
-    AnySelector, FirstAvailable, FleetLeastLoaded, LeastLoaded, ParameterError, Random, ReportedLoad, RoundRobin,
-    Selector, Strategy, StrategyError,
+    AnySelector, FirstAvailable, FleetLeastLoaded, LeastLoaded, LeastTime, ParameterError, PeakEwma, Prequal, Random,
+    ReportedLoad, RoundRobin, Selector, Strategy, StrategyError,
 };
 
 /// The README's examples, compiled.

@@ -8,7 +8,7 @@ use std::{
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 15] = [
+const CORE: [&str; 16] = [
     "sync",
     "error",
     "readiness",
@@ -23,13 +23,14 @@ const CORE: [&str; 15] = [
     "ask",
     "selector",
     "discover",
+    "health",
     "pool",
 ];
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
-const PUBLIC: [&str; 8] = [
-    "key", "selector", "balance", "http", "testing", "connect", "proxy", "server",
+const PUBLIC: [&str; 9] = [
+    "key", "selector", "health", "balance", "http", "testing", "connect", "proxy", "server",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -3,8 +3,8 @@
 #![cfg(all(feature = "testing", not(loom)))]
 
 use equipoise::{
-    AnySelector, Backend, Endpoint, FirstAvailable, FleetLeastLoaded, LeastLoaded, Random, ReportedLoad, RoundRobin,
-    Selector, Strategy,
+    AnySelector, Backend, Endpoint, FirstAvailable, FleetLeastLoaded, LeastLoaded, LeastTime, PeakEwma, Prequal,
+    Random, ReportedLoad, RoundRobin, Selector, Strategy,
     selector::{
         At, Bounded, Choices, Client, Completion, Members, Needs, Pick, Start, Subset,
         hash::{IpHash, Jump, Maglev, Rendezvous, Ring, RingMode},
@@ -81,6 +81,17 @@ selector_suite!(fleet_least_loaded: FleetLeastLoaded::new());
 selector_suite!(fleet_least_of_all: FleetLeastLoaded::new().with_choices(Choices::all()));
 selector_suite!(fleet_of_20: FleetLeastLoaded::new().with_clients(20.0).unwrap());
 
+selector_suite!(peak_ewma: PeakEwma::new());
+selector_suite!(peak_ewma_of_8: PeakEwma::new().with_choices(Choices::default()));
+selector_suite!(peak_ewma_of_1: PeakEwma::new().with_choices(Choices::new(1).unwrap()));
+selector_suite!(least_time: LeastTime::new());
+selector_suite!(least_time_of_2: LeastTime::new().with_choices(Choices::new(2).unwrap()));
+
+selector_suite!(prequal: Prequal::new());
+selector_suite!(any_prequal: "prequal(m=2,r_remove=3)".parse::<Strategy>().unwrap().selector());
+
+selector_suite!(any_peak_ewma: "peak_ewma".parse::<Strategy>().unwrap().selector());
+selector_suite!(any_least_time: "least_time(d=3)".parse::<Strategy>().unwrap().selector());
 selector_suite!(any_random: Strategy::Random(Random::new()).selector());
 selector_suite!(any_round_robin: round_robin().selector());
 selector_suite!(any_reported_load: "reported_load".parse::<Strategy>().unwrap().selector());
@@ -102,6 +113,9 @@ fn no_strategy_is_forgotten() {
         "random",
         "fleet_least_loaded",
         "reported_load",
+        "peak_ewma",
+        "least_time",
+        "prequal",
         "ring",
         "maglev",
         "rendezvous",
@@ -249,6 +263,9 @@ selector_suite!(halves_of_ring: Halves::second(Ring::new().with_points(10).unwra
 selector_suite!(halves_of_maglev: Halves::first(Maglev::new().with_size(251).unwrap()), keyed, weights = ignored);
 selector_suite!(halves_of_ip_hash: Halves::second(IpHash::new()), keyed, weights = ignored);
 selector_suite!(halves_of_jump: Halves::first(Jump::new()), keyed, weights = ignored);
+selector_suite!(halves_of_peak_ewma: Halves::first(PeakEwma::new()), weights = ignored);
+selector_suite!(halves_of_least_time: Halves::second(LeastTime::new()), weights = ignored);
+selector_suite!(halves_of_prequal: Halves::first(Prequal::new()), weights = ignored);
 selector_suite!(halves_of_any: Halves::first(Strategy::default().selector()), weights = ignored);
 selector_suite!(halves_of_halves: Halves::first(Halves::second(RoundRobin::new())), weights = ignored);
 selector_suite!(halves_of_both: Halves::second(Both(Halves::first(Random::new()), Remembering)), weights = ignored);
@@ -259,6 +276,7 @@ selector_suite!(halves_of_fleet: Halves::first(FleetLeastLoaded::new()), weights
 selector_suite!(halves_of_reported_load: Halves::second(ReportedLoad::new()), weights = ignored);
 selector_suite!(remembering: Remembering);
 selector_suite!(both: Both(LeastLoaded::new(), Remembering));
+selector_suite!(both_by_latency: Both(PeakEwma::new(), LeastTime::new()));
 selector_suite!(both_the_other_way_round: Both(Remembering, RoundRobin::new()), keyed);
 selector_suite!(both_nested: Both(Both(Random::new(), Remembering), round_robin().selector()));
 selector_suite!(any_of_wrapped: AnySelector::new(Both(Halves::second(RoundRobin::new()), Remembering)), weights = ignored);

@@ -8,6 +8,7 @@ use tower::discover::Discover;
 
 use super::{
     Admission, Driver, Pool,
+    probing::Probing,
     registry::{Limit, Registry},
     snapshot::{Core, Phase, Shared},
 };
@@ -17,6 +18,7 @@ use crate::{
     discover::{Keyed, Mailbox, Source},
     error::BoxError,
     event::Subscribers,
+    health::{AnyProbe, HealthProbe},
     selector::{Generator, LeastLoaded, Selector},
 };
 
@@ -31,6 +33,8 @@ pub struct PoolBuilder<B: Backend, S = LeastLoaded> {
     limit: Option<Limit<B>>,
     admission: Admission,
     patience: Duration,
+    probe: Option<AnyProbe<B>>,
+    probe_timeout: Duration,
     seed: Option<u64>,
 }
 
@@ -48,6 +52,8 @@ impl<B: Backend> PoolBuilder<B> {
             limit: None,
             admission: Admission::Shed,
             patience: Duration::from_secs(5),
+            probe: None,
+            probe_timeout: Duration::from_secs(1),
             seed: None,
         }
     }
@@ -93,6 +99,8 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             limit: self.limit,
             admission: self.admission,
             patience: self.patience,
+            probe: self.probe,
+            probe_timeout: self.probe_timeout,
             seed: self.seed,
         }
     }
@@ -119,6 +127,19 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
     /// turned away at once, as unavailable.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// How backends are asked how they are, for a selector that wants to know, such as [`Prequal`](crate::Prequal); others
+    /// have nobody asked. The driver asks beside the requests, at most 256 members at once and none twice.
+    pub fn probe(mut self, probe: impl HealthProbe<B>) -> Self {
+        self.probe = Some(AnyProbe::new(probe));
+        self
+    }
+
+    /// How long an answer to a [`probe`](PoolBuilder::probe) may take; 1 s unless said otherwise.
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.probe_timeout = timeout;
         self
     }
 
@@ -154,7 +175,12 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             number(),
         ));
         let source = self.source.map(|make| make(hashing));
-        let driver = Driver::new(&shared, registry, phase, source);
+        let probing = shared.core.selector.demand().map(|demand| {
+            let random = Generator::new(number());
+            let clock = shared.core.clock();
+            Probing::new(Arc::clone(demand), self.probe, self.probe_timeout, random, clock)
+        });
+        let driver = Driver::new(&shared, registry, phase, source, probing);
         (Pool::new(Arc::clone(&shared), shared.current()), driver)
     }
 

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     fault::{Backoff, guarded},
+    probing::Probing,
     registry::Registry,
     snapshot::{Core, Phase, Shared, Snapshot},
 };
@@ -57,6 +58,8 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     rest: Option<(Instant, Duration)>,
     retire: Option<Instant>,
     refresh: Option<Instant>,
+    /// None if the selector wants no probes.
+    probing: Option<Probing<B, S>>,
     timer: Option<(Instant, Sleep)>,
 }
 
@@ -66,6 +69,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         registry: Registry<B, S>,
         phase: Phase,
         source: Option<Box<dyn Source<B>>>,
+        probing: Option<Probing<B, S>>,
     ) -> Self {
         let core = Arc::clone(&shared.core);
         let mut driver = Self {
@@ -85,6 +89,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             rest: None,
             retire: None,
             refresh: None,
+            probing,
             timer: None,
             core,
         };
@@ -275,6 +280,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 self.publishing = Backoff::default();
                 let parted = guarded(|| self.registry.part());
                 self.unless_failed(parted);
+                if let Some(probing) = &mut self.probing {
+                    probing.part(&self.registry);
+                }
                 for (applied, done) in self.applied.drain(..) {
                     // Nobody has to listen.
                     let _ = applied.send(done);
@@ -298,6 +306,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         self.publish(shared);
         self.tell();
         self.free();
+        if let Some(probing) = &mut self.probing {
+            probing.turn(&shared.current(), self.core.clock(), cx);
+        }
         more
     }
 
@@ -350,7 +361,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let discovery = self.discovery.until.filter(|_| self.source.is_some());
         let rest = self.rest.map(|(at, _)| at);
         let refresh = self.refresh.filter(|_| publishing.is_none());
-        let deadlines = [publishing, discovery, rest, self.retire, refresh];
+        let probing = self.probing.as_ref().map(Probing::next);
+        let deadlines = [publishing, discovery, rest, self.retire, refresh, probing];
         let Some(next) = deadlines.into_iter().flatten().min() else {
             self.timer = None;
             return Poll::Pending;
@@ -374,6 +386,8 @@ impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
         let this = self.get_mut();
         loop {
             let Some(shared) = this.shared.upgrade() else {
+                // Probes hold backends.
+                this.probing = None;
                 return Poll::Ready(());
             };
             // Much of what a turn runs is not our code, down to the drop of a backend and the waker of a listener. What

@@ -6,6 +6,7 @@ mod builder;
 mod driver;
 mod fault;
 mod lease;
+mod probing;
 mod registry;
 mod snapshot;
 

@@ -117,6 +117,17 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         self.places.contains_key(id)
     }
 
+    /// Whether this is still a member, and this its backend.
+    pub(super) fn is_current(&self, live: &Live<Report<B, S::Memory>>, backend: &Weak<B>) -> bool {
+        let entry = self
+            .places
+            .get(&*live.id)
+            .and_then(|place| self.entries[*place].as_ref());
+        entry.is_some_and(|entry| {
+            entry.live.member == live.member && Arc::as_ptr(&entry.token.backend) == Weak::as_ptr(backend)
+        })
+    }
+
     fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<B, S::Memory>>>) -> Arc<Token<Arc<B>>> {
         *live.account.backend.lock() = Arc::downgrade(&backend);
         Arc::new(Token {

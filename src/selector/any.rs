@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Completion, Members, Needs, Pick, Selector, roster::At};
+use super::{Completion, Demand, Members, Needs, Pick, Selector, roster::At};
 use crate::{backend::Backend, load::LoadReport};
 
 /// Any selector, its type erased: what a [`Strategy`](super::Strategy) makes. A pick costs one indirect call more.
@@ -26,6 +26,7 @@ trait Erased<B>: Send + Sync {
     fn refresh(&self) -> Option<Duration>;
     fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At>;
     fn needs(&self) -> Needs;
+    fn demand(&self) -> Option<&Arc<Demand>>;
     fn observe(&self, memory: &AnyMemory, completion: &Completion);
     fn report(&self, memory: &AnyMemory, report: &LoadReport, now: Instant);
 }
@@ -61,6 +62,10 @@ impl<B: Backend, S: Selector<B>> Erased<B> for S {
 
     fn needs(&self) -> Needs {
         Selector::<B>::needs(self)
+    }
+
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        Selector::<B>::demand(self)
     }
 
     fn observe(&self, memory: &AnyMemory, completion: &Completion) {
@@ -102,6 +107,10 @@ impl<B: Backend> Selector<B> for AnySelector<B> {
 
     fn needs(&self) -> Needs {
         self.0.needs()
+    }
+
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        self.0.demand()
     }
 
     fn observe(&self, memory: &AnyMemory, completion: &Completion) {

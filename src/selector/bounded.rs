@@ -1,9 +1,12 @@
 //! Bounded loads: no member much above its fair share, around a selector that goes by keys.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    AnySelector, Completion, Members, Needs, ParameterError, Pick, Selector, Strategy,
+    AnySelector, Completion, Demand, Members, Needs, ParameterError, Pick, Selector, Strategy,
     hash::Ring,
     roster::At,
     strategy::named::{Named, Parameter, decimal},
@@ -130,6 +133,10 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
 
     fn needs(&self) -> Needs {
         self.inner.needs().total_in_flight()
+    }
+
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        self.inner.demand()
     }
 
     #[inline]

@@ -127,7 +127,7 @@ impl Least {
 
     /// load ∕ weight against the least so far, without dividing: whole numbers whose product is below 2⁵³ tie exactly.
     #[inline]
-    fn meet(&mut self, order: usize, load: f64, weight: u32) {
+    fn meet(&mut self, order: usize, (load, weight): (f64, u32)) {
         let (weight, ties) = (f64::from(weight), 1 << order);
         let (this, least) = (load * self.weight, self.load * weight);
         if this < least {
@@ -163,6 +163,18 @@ impl Draw<'_> {
     /// Ties go by weight.
     #[inline]
     pub(super) fn least<B, M>(&self, pick: &Pick<'_, B, M>, load: impl Fn(At) -> f64) -> Option<At> {
+        self.least_of(pick, |at| (load(at), pick.weight(at)))
+    }
+
+    /// The same of the least `cost`, in which the weight is counted already.
+    #[inline]
+    pub(super) fn cheapest<B, M>(&self, pick: &Pick<'_, B, M>, cost: impl Fn(At) -> f64) -> Option<At> {
+        self.least_of(pick, |at| (cost(at), 1))
+    }
+
+    /// `load`: and over what.
+    #[inline]
+    fn least_of<B, M>(&self, pick: &Pick<'_, B, M>, load: impl Fn(At) -> (f64, u32)) -> Option<At> {
         if pick.len() <= self.choices.scanned() {
             return Self::of_all(pick, load);
         }
@@ -176,7 +188,7 @@ impl Draw<'_> {
     }
 
     #[inline(never)]
-    fn of_all<B, M>(pick: &Pick<'_, B, M>, load: impl Fn(At) -> f64) -> Option<At> {
+    fn of_all<B, M>(pick: &Pick<'_, B, M>, load: impl Fn(At) -> (f64, u32)) -> Option<At> {
         let mut least = Least::NONE;
         let (mut chosen, mut total) = (None, 0);
         let all_open = pick.all_open();
@@ -185,7 +197,7 @@ impl Draw<'_> {
             let members = (from..pick.len().min(from + Least::MOST)).map(|index| At(index as u32));
             for (order, at) in members.enumerate() {
                 if all_open || pick.is_open(at) {
-                    least.meet(order, load(at), pick.weight(at));
+                    least.meet(order, load(at));
                 }
             }
             let tied = || least.tied().map(|order| At((from + order) as u32));
@@ -211,7 +223,12 @@ impl Draw<'_> {
     }
 
     #[inline(never)]
-    fn of_drawn<const D: usize, B, M>(&self, d: usize, pick: &Pick<'_, B, M>, load: impl Fn(At) -> f64) -> Option<At> {
+    fn of_drawn<const D: usize, B, M>(
+        &self,
+        d: usize,
+        pick: &Pick<'_, B, M>,
+        load: impl Fn(At) -> (f64, u32),
+    ) -> Option<At> {
         let d = d.min(D);
         let drawn = match self.alias {
             None => places::<D, B, M>(d, pick).0.map(|place| At(place as u32)),
@@ -222,7 +239,7 @@ impl Draw<'_> {
         for (order, at) in drawn[..d].iter().enumerate() {
             // Fewer than `d` may have been found.
             if at.index() < pick.len() && (all_open || pick.is_open(*at)) {
-                least.meet(order, load(*at), pick.weight(*at));
+                least.meet(order, load(*at));
             }
         }
         let tied = match least.ties.count_ones() {

@@ -25,15 +25,15 @@ impl Failures {
         if completion.outcome != Outcome::Failure {
             return;
         }
-        let until = millis(completion.stamp) + WEIGH.as_millis() as u64;
-        failing.0.0.fetch_max(until, Relaxed);
+        failing.0.0.fetch_max(until(completion.stamp), Relaxed);
+        self.add(completion.stamp);
+    }
+
+    /// One more.
+    pub(super) fn add(&self, now: Stamp) {
         let add = |last: u64| {
-            let count = if last >> COUNT < millis(completion.stamp) {
-                0
-            } else {
-                last & MOST
-            };
-            Some(until << COUNT | (count + 1).min(MOST))
+            let count = if last >> COUNT < millis(now) { 0 } else { last & MOST };
+            Some(until(now) << COUNT | (count + 1).min(MOST))
         };
         // It never refuses.
         let _ = self.0.fetch_update(Relaxed, Relaxed, add);
@@ -81,6 +81,11 @@ impl Failing {
 }
 
 const MOST: u64 = (1 << COUNT) - 1;
+
+/// Until when a failure of now weighs.
+fn until(now: Stamp) -> u64 {
+    millis(now) + WEIGH.as_millis() as u64
+}
 
 fn millis(stamp: Stamp) -> u64 {
     stamp.0 / 1_000_000

@@ -40,13 +40,15 @@
 //! - **A weighted stride** ([Waldspurger and Weihl 1995](https://dl.acm.org/doi/10.5555/889650)): the position is in the
 //!   selector and survives; the table is the order, or what makes it ([`RoundRobin`] is one).
 //! - **Peak EWMA** ([Finagle](https://twitter.github.io/finagle/guide/Clients.html)): the memory is an atomic estimate
-//!   and its time; it [needs](Selector::needs) completions; `select` calls [`Pick::now`], so that the latency is measured and the estimate
-//!   decays as it is read, and compares estimate × [load](Pick::load) of two; [`observe`](Selector::observe) raises it
-//!   at once to a higher sample, lets it sink to a lower, and lets a [censored](Completion::outcome) one only raise it.
+//!   and its time; it [needs](Selector::needs) completions; `select` calls [`Pick::now`], so that the latency is measured
+//!   and the estimate fades as it is read, and compares estimate × [load](Pick::load) of two;
+//!   [`observe`](Selector::observe) raises it at once to a higher sample, lets it sink to a lower, and lets a
+//!   [censored](Completion::outcome) one only raise it ([`PeakEwma`]).
 //! - **Prequal** ([Wydrowski et al. 2024](https://www.usenix.org/conference/nsdi24/presentation/wydrowski)): the pool of
-//!   probe answers is in the selector (answers are of members, and used up by whoever picks); a prober, fed by the
-//!   pool's events, writes to it; the table has the index from member to [`At`]; `select` takes the best by the hot-cold
-//!   rule, and passes by an answer whose member is not open.
+//!   probe replies is in the selector (replies are of members, and used up by whoever picks); its
+//!   [`Demand`](Selector::demand) has the pool's driver probe, and [`report`](Selector::report) takes the replies in; the
+//!   table has the index from member to [`At`]; `select` takes the best by the hot-cold rule, and passes by a reply whose
+//!   member is not open ([`Prequal`]).
 //! - **Reported load** ([gRPC A58](https://github.com/grpc/proposal/blob/master/A58-client-side-weighted-round-robin-lb-policy.md)):
 //!   the memory is the last report and its time, written when an answer or a probe brings one;
 //!   [`refresh`](Selector::refresh) is a second; `prepare` turns reports into the weights of a stride ([`ReportedLoad`] is
@@ -60,16 +62,21 @@
 mod alias;
 mod any;
 mod bounded;
+mod demand;
 mod draw;
 mod failures;
 mod first_available;
 mod fleet_least_loaded;
 mod generator;
 pub mod hash;
+mod latency;
 mod least_loaded;
+mod least_time;
 mod members;
 mod narrowed;
+mod peak_ewma;
 mod pick;
+mod prequal;
 mod random;
 mod reported_load;
 mod reported_queue;
@@ -78,20 +85,28 @@ mod round_robin;
 mod strategy;
 mod subset;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use crate::needs::Needs;
 pub use any::{AnyMemory, AnySelector, AnyTable};
 pub use bounded::{Bounded, BoundedTable};
+pub use demand::Demand;
 pub use draw::Choices;
 pub use failures::Failures;
 pub use first_available::FirstAvailable;
 pub use fleet_least_loaded::{FleetLeastLoaded, FleetLeastLoadedTable};
 pub use generator::Generator;
+pub use latency::{Latency, LatencyTable};
 pub use least_loaded::{LeastLoaded, LeastLoadedTable};
+pub use least_time::LeastTime;
 pub use members::Members;
+pub use peak_ewma::PeakEwma;
 pub use pick::Pick;
 pub(crate) use pick::{Obstacle, Surroundings, View};
+pub use prequal::{Prequal, PrequalTable, Probed};
 pub use random::{Random, RandomTable};
 pub use reported_load::{ReportedLoad, ReportedLoadTable, ReportedWeight};
 pub use reported_queue::ReportedQueue;
@@ -136,6 +151,12 @@ pub trait Selector<B: Backend>: Send + Sync + 'static {
     /// What it wants to be told while requests go by; nothing, unless said so here. Asked once, when the pool is made.
     fn needs(&self) -> Needs {
         Needs::nothing()
+    }
+
+    /// The probes that it wants; none unless said so here. Asked once, when the pool is made. What they bring comes to
+    /// [`report`](Selector::report).
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        None
     }
 
     /// Chooses one of the open members.

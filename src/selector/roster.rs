@@ -152,12 +152,12 @@ impl<B> Roster<B> {
     }
 
     #[inline]
-    pub(super) fn equal_weights(&self) -> bool {
+    pub(crate) fn equal_weights(&self) -> bool {
         matches!(self.weights, Weights::Equal(_))
     }
 
     #[inline]
-    pub(super) fn weight(&self, at: At) -> u32 {
+    pub(crate) fn weight(&self, at: At) -> u32 {
         match &self.weights {
             Weights::Equal(weight) => *weight,
             Weights::Each(weights) => weights[at.index()],

@@ -7,13 +7,14 @@ mod tests;
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 pub use client::Client;
 
 use super::{
-    AnySelector, Completion, Members, Needs, ParameterError, Pick, Random, RandomTable, Selector, Strategy,
+    AnySelector, Completion, Demand, Members, Needs, ParameterError, Pick, Random, RandomTable, Selector, Strategy,
     narrowed::Narrowed,
     roster::At,
     strategy::named::{Named, Parameter, whole},
@@ -45,7 +46,7 @@ use crate::{backend::Backend, load::LoadReport};
 /// one of the others that are open, by weight. Homes are reached in any case.
 ///
 /// `prepare` is O(members), and O(size × log size) for a numbered client; `select` is the inner one's and an indirection.
-/// As many clients as members over `size`, at least, are needed for every member to be used at all.
+/// Probes that the inner selector asks for go to any member: those of others are of no use to it. As many clients as members over `size`, at least, are needed for every member to be used at all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subset<S = Box<Strategy>> {
     inner: S,
@@ -186,6 +187,10 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Subset<S> {
 
     fn needs(&self) -> Needs {
         self.inner.needs()
+    }
+
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        self.inner.demand()
     }
 
     #[inline]

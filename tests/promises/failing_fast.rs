@@ -33,7 +33,15 @@ fn drawn<S: Selector<Plain>>(members: usize, selector: S) -> f64 {
 #[test]
 fn a_member_that_fails_at_once_draws_no_more_than_its_share() {
     for members in [3, 10, 40] {
-        for strategy in ["least_loaded", "least_loaded(d=2)", "least_loaded(d=3)"] {
+        for strategy in [
+            "least_loaded",
+            "least_loaded(d=2)",
+            "least_loaded(d=3)",
+            "peak_ewma",
+            "peak_ewma(d=8)",
+            "least_time",
+            "least_time(d=2)",
+        ] {
             let strategy: Strategy = strategy.parse().unwrap();
             let share = drawn(members, strategy.selector());
             assert!(

@@ -10,7 +10,8 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Bounded, Choices, FirstAvailable, FleetLeastLoaded, Random, ReportedLoad, Subset,
+    AnySelector, Bounded, Choices, FirstAvailable, FleetLeastLoaded, LeastTime, PeakEwma, Prequal, Random,
+    ReportedLoad, Subset,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
@@ -96,6 +97,12 @@ strategies! {
     FleetLeastLoaded(FleetLeastLoaded),
     /// [`ReportedLoad`].
     ReportedLoad(ReportedLoad),
+    /// [`PeakEwma`].
+    PeakEwma(PeakEwma),
+    /// [`LeastTime`].
+    LeastTime(LeastTime),
+    /// [`Prequal`].
+    Prequal(Prequal),
     /// [`Ring`].
     Ring(Ring),
     /// [`Maglev`].

@@ -1,0 +1,12 @@
+//! Who is fit: what backends answer when they are asked.
+//!
+//! A [`HealthProbe`] is how to ask; a pool is told of one with [`PoolBuilder::probe`](crate::PoolBuilder::probe). Its
+//! driver asks when the selector wants to know how loaded members are, as [`Prequal`](crate::Prequal) does; what they
+//! answer is a [`Report`].
+
+mod probe;
+mod report;
+
+pub use probe::HealthProbe;
+pub(crate) use probe::{AnyProbe, Asked};
+pub use report::Report;
