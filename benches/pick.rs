@@ -8,11 +8,11 @@ use std::{
 };
 
 use equipoise::{
-    Ask, Clock, Endpoint, FleetLeastLoaded, Home, LeastLoaded, LeastTime, LoadReport, ManualClock, Outcome, PeakEwma,
-    Pool, PoolBuilder, Prequal, Random, ReportedLoad, RoundRobin, Selector, Strategy,
+    Ask, Clock, Endpoint, FirstAvailable, FleetLeastLoaded, Home, LeastLoaded, LeastTime, LoadReport, ManualClock,
+    Outcome, PeakEwma, Pool, PoolBuilder, Prequal, Random, ReportedLoad, RoundRobin, Selector, Strategy,
     selector::{
-        Choices, Client, Subset,
-        hash::{IpHash, Jump, Maglev, Ring},
+        Bounded, Choices, Client, Subset,
+        hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     },
 };
 use futures_util::FutureExt;
@@ -147,59 +147,148 @@ fn prequal(members: usize) -> Case {
     })
 }
 
-fn main() {
+/// What a `select` alone may cost, and a whole pick, in units.
+#[derive(Clone, Copy)]
+struct Budget {
+    select: Option<f64>,
+    pick: Option<f64>,
+}
+
+const fn budget(select: f64, pick: f64) -> Budget {
+    Budget {
+        select: Some(select),
+        pick: Some(pick),
+    }
+}
+
+/// Of strategies for which nobody has said what a whole pick may cost.
+const fn alone(select: f64) -> Budget {
+    Budget {
+        select: Some(select),
+        pick: None,
+    }
+}
+
+const NONE: Budget = Budget {
+    select: None,
+    pick: None,
+};
+
+fn within(budget: Budget, cases: impl IntoIterator<Item = Case>) -> Vec<Case> {
+    let within = |case: Case| {
+        let is_pick = case.name.starts_with("pick/");
+        match if is_pick { budget.pick } else { budget.select } {
+            Some(units) => case.within(units),
+            None => case,
+        }
+    };
+    cases.into_iter().map(within).collect()
+}
+
+/// Those that go by what they know of members.
+fn by_load(members: usize) -> Vec<Case> {
     use Weights::{Different, Equal};
-    let two = Choices::new(2).expect("2 is from 1 to 32");
-    let cases = [10, 1_000, 100_000].into_iter().flat_map(|members| {
-        [
-            both("random", members, Equal, Random::new()),
-            both("random weighted", members, Different, Random::new()),
-            both("round_robin", members, Equal, RoundRobin::new()),
+    let two = || LeastLoaded::of(Choices::new(2).expect("2 is from 1 to 32"));
+    let reports = || ReportedLoad::new().with_blackout(Duration::ZERO);
+    // Where the members do not fit into the caches only the whole pick has a budget.
+    let simple = match members {
+        ..=1_000 => budget(3.0, 5.0),
+        _ => Budget {
+            select: None,
+            pick: Some(12.0),
+        },
+    };
+    let few = |select| if members <= 1_000 { alone(select) } else { NONE };
+    let weighted = if members <= 1_000 { budget(3.0, 5.0) } else { NONE };
+    [
+        within(simple, both("random", members, Equal, Random::new())),
+        within(simple, both("random weighted", members, Different, Random::new())),
+        within(simple, both("round_robin", members, Equal, RoundRobin::new())),
+        within(
+            simple,
             both("round_robin weighted", members, Different, RoundRobin::new()),
-            both("least_loaded", members, Equal, LeastLoaded::new()),
+        ),
+        within(simple, both("first_available", members, Equal, FirstAvailable::new())),
+        within(simple, both("least_loaded", members, Equal, LeastLoaded::new())),
+        within(
+            weighted,
             both("least_loaded weighted", members, Different, LeastLoaded::new()),
-            both("least_loaded(d=2)", members, Equal, LeastLoaded::of(two)),
-            both("subset(least_loaded)", members, Equal, subset(LeastLoaded::new())),
-            // The inner one beside it: as many members.
-            both("least_loaded of 20", 20, Equal, LeastLoaded::new()),
-            both("peak_ewma", members, Equal, PeakEwma::new()),
-            both("peak_ewma weighted", members, Different, PeakEwma::new()),
-            both("least_time", members, Equal, LeastTime::new()),
-            both("least_time weighted", members, Different, LeastTime::new()),
+        ),
+        within(simple, both("least_loaded(d=2)", members, Equal, two())),
+        within(
+            NONE,
             both(
                 "AnySelector least_loaded",
                 members,
                 Equal,
                 Strategy::default().selector(),
             ),
-            reported(
-                "reported_load",
-                members,
-                Equal,
-                ReportedLoad::new().with_blackout(Duration::ZERO),
-            ),
+        ),
+        within(few(3.0), reported("reported_load", members, Equal, reports())),
+        within(
+            few(5.0),
             reported("fleet_least_loaded", members, Equal, FleetLeastLoaded::new()),
+        ),
+        within(
+            NONE,
             reported(
                 "fleet_least_loaded weighted",
                 members,
                 Different,
                 FleetLeastLoaded::new(),
             ),
-        ]
-        .into_iter()
-        .flatten()
-        .chain([prequal(members)])
-    });
-    let by_key = [10, 1_000, 10_000].into_iter().flat_map(|members| {
-        [
-            keyed("ip_hash", members, Equal, IpHash::new()),
-            keyed("ip_hash weighted", members, Different, IpHash::new()),
-            keyed("ring", members, Equal, Ring::new()),
-            keyed("maglev", members, Equal, Maglev::new()),
-            keyed("jump", members, Equal, Jump::new()),
-        ]
-        .into_iter()
-        .flatten()
-    });
-    measure::run("pick", cases.chain(by_key).collect());
+        ),
+        within(NONE, both("peak_ewma", members, Equal, PeakEwma::new())),
+        within(NONE, both("peak_ewma weighted", members, Different, PeakEwma::new())),
+        within(NONE, both("least_time", members, Equal, LeastTime::new())),
+        within(NONE, both("least_time weighted", members, Different, LeastTime::new())),
+        within(few(6.0), [prequal(members)]),
+        // The inner one of 20, and 0.5 more.
+        within(NONE, both("least_loaded of 20", 20, Equal, LeastLoaded::new())),
+        within(
+            few(3.5),
+            both("subset(least_loaded)", members, Equal, subset(LeastLoaded::new())),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Those that go by the key.
+fn by_key(members: usize) -> Vec<Case> {
+    use Weights::{Different, Equal};
+    let rendezvous = if members <= 100 { alone(20.0) } else { NONE };
+    [
+        within(alone(3.0), keyed("ip_hash", members, Equal, IpHash::new())),
+        within(NONE, keyed("ip_hash weighted", members, Different, IpHash::new())),
+        within(NONE, keyed("jump", members, Equal, Jump::new())),
+        within(alone(0.5), keyed("maglev", members, Equal, Maglev::new())),
+        within(alone(0.5), keyed("maglev weighted", members, Different, Maglev::new())),
+        within(alone(5.0), keyed("ring", members, Equal, Ring::new())),
+        within(alone(5.0), keyed("ring weighted", members, Different, Ring::new())),
+        within(rendezvous, keyed("rendezvous", members, Equal, Rendezvous::new())),
+        within(
+            rendezvous,
+            keyed("rendezvous weighted", members, Different, Rendezvous::new()),
+        ),
+        // The inner one's, and 3 more.
+        within(
+            alone(3.5),
+            keyed("bounded(maglev)", members, Equal, Bounded::new(Maglev::new())),
+        ),
+        within(
+            alone(8.0),
+            keyed("bounded(ring)", members, Equal, Bounded::new(Ring::new())),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn main() {
+    let by_load = [10, 1_000, 100_000].into_iter().flat_map(by_load);
+    let by_key = [10, 100, 1_000, 10_000].into_iter().flat_map(by_key);
+    measure::run("pick", by_load.chain(by_key).collect());
 }

@@ -88,6 +88,8 @@ const LOOK_UP: [f64; 2] = [1.0, 1.6];
 const PASS: f64 = 2.0;
 /// The most members that are looked up.
 const MOST: usize = 2048;
+/// Up to how many members all are looked up, which costs little and saves what it takes to go through the slots.
+const FEW: usize = 512;
 
 impl RendezvousTable {
     fn new(ids: &[&str], weights: Option<Vec<u32>>) -> Self {
@@ -109,8 +111,14 @@ impl RendezvousTable {
             let passed = |heaviest: &u32| f64::from(SIZE) * f64::from(weight(*heaviest)) / total;
             look_up * looked_up as f64 + PASS * members.get(looked_up).map_or(0.0, passed)
         };
-        let best = (0..=members.len().min(MOST)).min_by(|one, other| cost(*one).total_cmp(&cost(*other)));
-        Self::split(slots, weights, &members, best.unwrap_or(0))
+        let looked_up = match members.len() {
+            few @ ..=FEW => few,
+            many => {
+                let cheapest = (0..=many.min(MOST)).min_by(|one, other| cost(*one).total_cmp(&cost(*other)));
+                cheapest.unwrap_or(0)
+            }
+        };
+        Self::split(slots, weights, &members, looked_up)
     }
 
     /// Looks up the first so many members, the heaviest first, and goes through the others: whom it finds is the same for
@@ -251,10 +259,10 @@ impl LookedUp {
             let mut least = [i32::MAX >> LANES.ilog2(); LANES];
             for (chunk, slots) in (0..).zip(chunks) {
                 let ranks = permutation.ranks(*slots);
-                for lane in 0..LANES {
+                for (lane, least) in least.iter_mut().enumerate() {
                     let low = ranks.low[lane] << (16 - HALF) | chunk;
                     let rank = u32::from(ranks.high[lane]) << 16 | u32::from(low);
-                    least[lane] = least[lane].min(rank as i32);
+                    *least = (*least).min(rank as i32);
                 }
             }
             let of_all = (0..LANES).map(|lane| least[lane] * LANES as i32 + lane as i32);
@@ -289,10 +297,10 @@ impl LookedUp {
     fn floors(&self, index: usize, permutation: &Permutation) -> (Halves, [i32; LANES]) {
         let (ranks, lightness) = (permutation.ranks(self.slots[index]), &self.lightness[index]);
         let mut floors = [0; LANES];
-        for lane in 0..LANES {
+        for (lane, floor) in floors.iter_mut().enumerate() {
             // Numbers that are not negative have the order of their bits.
-            let floor = (ranks.get(lane) as i32 as f32 * lightness[lane]).to_bits() as i32;
-            floors[lane] = floor & -(LANES as i32) | lane as i32;
+            let bits = (ranks.get(lane) as i32 as f32 * lightness[lane]).to_bits() as i32;
+            *floor = bits & -(LANES as i32) | lane as i32;
         }
         (ranks, floors)
     }
