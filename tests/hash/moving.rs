@@ -225,3 +225,21 @@ fn many_closed_members_leave_nobody_with_much() {
         );
     }
 }
+
+/// Too few are open for anybody's own places to come to one: so the way through all members has to begin anywhere.
+#[test]
+fn few_open_members_share_what_comes_to_them() {
+    for strategy in ALL.into_iter().chain(["jump"]) {
+        let members = equal(1_000);
+        let closed: Vec<&str> = (0..1_000)
+            .filter(|index| index % 250 != 0)
+            .map(|index| members[index].0.as_str())
+            .collect();
+        let mut counts = BTreeMap::new();
+        for id in chosen(strategy, &members, &closed, 2_000) {
+            *counts.entry(id).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 4, "{strategy}");
+        assert!(counts.values().all(|count| *count < 1_100), "{strategy}: {counts:?}");
+    }
+}

@@ -141,12 +141,10 @@ impl Share {
     /// The number of the round, from `from` on, in which the member claims again.
     #[inline]
     fn due(&self, from: u32) -> u32 {
-        // Right, or by the last bit of a double too early; never too late.
+        // Rounding moves a quotient across a whole number only where that very number, multiplied, is the target.
         let guess = (self.target * self.reciprocal) as u32;
-        let is_early = |round: u32| u32::from(f64::from(round) * self.weight < self.target);
-        let next = guess.saturating_add(1);
-        let round = guess.saturating_add(is_early(guess) + is_early(next));
-        round.max(from)
+        let is_early = f64::from(guess) * self.weight < self.target;
+        guess.saturating_add(is_early.into()).max(from)
     }
 }
 

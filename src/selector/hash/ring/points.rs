@@ -198,6 +198,21 @@ mod tests {
         assert!((39_500..40_500).contains(&sum), "{sum}");
     }
 
+    /// By Envoy's documentation of `minimum_ring_size` and its source: the lightest gets a whole number of points, all get
+    /// the size at least, and fractions go to those whose turn it is.
+    #[test]
+    fn envoy_s_lightest_gets_a_whole_number_of_points() {
+        let counts = |size, max, weights: &[u32]| -> Vec<u64> {
+            let ring = Ring::new().with_size(size).unwrap().with_max(max).unwrap();
+            envoy_counts(&ring, weights).collect()
+        };
+        assert_eq!(counts(5, MAX, &[1, 3]), [2, 6], "2 of 8, not 2 of 5");
+        assert_eq!(counts(1, MAX, &[3, 2, 3]), [2, 1, 1], "1.5, 1 and 1.5");
+        assert_eq!(counts(5, 3, &[1, 3]), [1, 2]);
+        let default: Vec<u64> = envoy_counts(&Ring::new(), &[7; 4]).collect();
+        assert_eq!(default, [256; 4]);
+    }
+
     #[test]
     fn names_are_taken_apart_as_in_nginx() {
         for (id, host, port) in [

@@ -94,3 +94,50 @@ impl RingTable {
             .or_else(|| self.order.next_open(key, pick))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::selector::Generator;
+
+    fn table(points: &[(u64, u32)]) -> RingTable {
+        let points = points.iter().map(|(place, member)| Point::new(*place, At(*member)));
+        RingTable::new(points.collect(), Order::default())
+    }
+
+    #[test]
+    fn the_first_point_is_found_and_of_two_at_one_place_the_one_given_first() {
+        let mut random = Generator::new(2);
+        for count in [1, 2, 3, 4, 5, 63, 64, 65, 1_000] {
+            // Of all sizes, so that some beginnings have many points and most have none.
+            let place = |random: &mut Generator| random.next() >> random.below(64);
+            let mut points: Vec<_> = (0..count).map(|member| (place(&mut random), member)).collect();
+            points.extend([
+                (0, count),
+                (u64::MAX, count + 1),
+                (points[0].0, count + 2),
+                (0, count + 3),
+            ]);
+            let table = table(&points);
+            for key in (0..1_000)
+                .map(|_| place(&mut random))
+                .chain(points.iter().map(|point| point.0))
+            {
+                let after = points.iter().filter(|point| point.0 >= key);
+                let first = after.min_by_key(|point| point.0).unwrap();
+                assert_eq!(table.member(table.first(key)), Some(At(first.1)), "{key} of {points:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_the_last_point_comes_the_first() {
+        let one = table(&[(7, 3)]);
+        assert_eq!(
+            [0, 7, 8, u64::MAX].map(|key| one.member(one.first(key))),
+            [Some(At(3)); 4]
+        );
+        let none = table(&[]);
+        assert_eq!(none.member(none.first(u64::MAX)), None);
+    }
+}
