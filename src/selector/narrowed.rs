@@ -21,6 +21,7 @@ impl<B> Narrowed<B> {
         }
     }
 
+    #[inline]
     pub(super) fn roster(&self) -> &Roster<B> {
         &self.roster
     }
@@ -36,6 +37,7 @@ impl<B> Narrowed<B> {
     }
 
     /// Their memories, of all.
+    #[inline]
     pub(super) fn memories<'a, M>(&'a self, whole: Memories<'a, B, M>) -> Placed<'a, B, M> {
         Placed {
             whole,
