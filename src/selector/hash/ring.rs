@@ -24,7 +24,7 @@ use crate::{
 /// A member has points by its weight, 160 unless said otherwise, at places that depend on nothing but its id. So when it
 /// joins or leaves, exactly its own keys move, from or to all others; and while it is closed, its keys go on to the
 /// points that follow. The price is evenness: the shares of n members with p points each differ by about 1 ∕ √p of the
-/// mean, so 160 points leave the fullest of ten some 13 % above it, of a thousand some 25 %; four times as many halve that.
+/// mean, so 160 points leave the fullest of ten some 10 % above it, of a thousand some 30 %; four times as many halve that.
 ///
 /// With different weights a member of the middle weight has the number of points said, and others have in proportion;
 /// where a few are so heavy that the mean is more than eight times the middle, an eighth of the mean stands for it. A
