@@ -208,6 +208,24 @@ fn who_was_given_up_may_raise_an_estimate_and_never_lowers_it() {
 }
 
 #[test]
+fn who_is_given_up_at_once_has_no_history_yet() {
+    fn check<S: Selector<Plain>>(selector: S) {
+        let mut bench = bench(selector, &[1; 3]);
+        bench.lasts("a", 10, Outcome::Success);
+        bench.lasts("b", 20, Outcome::Success);
+        // Only c is at rest, and is not heard.
+        let open = ["a", "b"].map(|id| bench.pool.pick(&Ask::new().with_home(Home::new(id))).unwrap());
+        assert_eq!(bench.all_picked(), "c");
+        bench.lasts("c", 0, Outcome::Cancelled);
+        drop(open);
+        // It is taken for the mean, not for one that answers at once.
+        assert_eq!(bench.all_picked(), "a");
+    }
+    check(PeakEwma::new().with_choices(choices(8)));
+    check(LeastTime::new());
+}
+
+#[test]
 fn who_has_no_history_gets_one_request_at_a_time_and_is_taken_for_the_mean() {
     fn check<S: Selector<Plain>>(selector: S) {
         let mut bench = bench(selector, &[1; 4]);

@@ -174,7 +174,11 @@ fn probes_that_fail_or_panic_are_no_replies_and_stop_nothing() {
         drop(bench.pick());
     }
     bench.run();
-    assert_eq!(distinct(&script.asked()), 6);
+    let asked = script.asked();
+    for index in 0..6 {
+        let times = asked.iter().filter(|asked| **asked == id(index)).count();
+        assert!(times > 10, "{} was asked {times} times", id(index));
+    }
     assert_eq!(script.open(), 0);
     assert_eq!(bench.spread(50), 2, "only e and f have answered");
     // If none answers, the choice is random.
