@@ -36,6 +36,7 @@
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
+//! - `orca` (feature `orca`): load that servers report with their answers, for the server and for the client.
 //! - `testing` (feature `testing`): a property suite for selectors, and scripted backends.
 //!
 //! # Features
@@ -45,6 +46,7 @@
 //! | `http` | | `BalanceLayer::http` for clients that take an `http::Request` |
 //! | `serde` | | [`Strategy`] as a string in any serde format |
 //! | `connect` | | backends that are services: one connected service kept for each member |
+//! | `orca` | | load that servers report with their answers, read and written |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
 //! | `testing` | | for those who write selectors and services |
@@ -66,6 +68,8 @@ pub mod key;
 mod load;
 mod member;
 mod needs;
+#[cfg(feature = "orca")]
+pub mod orca;
 mod pool;
 #[cfg(feature = "proxy")]
 pub mod proxy;

@@ -191,13 +191,13 @@ fn a_client_alone_does_as_well_as_least_loaded() {
 
 /// However long or short reports stand, they do no harm: what is old is taken for the mean, not for nothing.
 #[test]
-fn a_hundred_clients_bear_any_half_life() {
+fn a_hundred_clients_bear_any_time_to_fade() {
     let requests = 40_000;
     let least = Fleet::new(100, 50, LeastLoaded::new).run(0.9, requests);
     for millis in [10, 1_000, 100_000] {
         let selector = || {
             FleetLeastLoaded::new()
-                .with_half_life(Duration::from_millis(millis))
+                .with_fade(Duration::from_millis(millis))
                 .unwrap()
         };
         let fleet = Fleet::new(100, 50, selector).run(0.9, requests);
@@ -298,13 +298,13 @@ fn a_long_queue_is_forgotten_in_time_and_who_is_new_is_not_swarmed() {
     one.hear("a", 101.0);
     one.hear("b", 1.0);
     assert_eq!(one.shares(), [0, 100, 0]);
-    // Of b one hears on; a is not asked, and comes to be taken for the mean, of b alone in the end: 4 and an eighth of
-    // 96 after three seconds, a sixteenth after four, against 4 at b and 10 for a request of one's own.
+    // Of b one hears on; a is not asked, and comes to be taken for the mean: of both, 52, while it counts, and then of
+    // b alone, 4, to which a request of one's own adds 9.
     for second in 1..10 {
         one.advance(Duration::from_secs(1));
         one.hear("b", 5.0);
         let b = one.lease("b");
-        let all_at = if second <= 3 { [0, 100, 0] } else { [100, 0, 0] };
+        let all_at = if second <= 2 { [0, 100, 0] } else { [100, 0, 0] };
         assert_eq!(one.shares(), all_at, "after {second} s");
         drop(b);
     }
@@ -346,13 +346,13 @@ fn parameters_out_of_range_are_refused() {
             "invalid clients '0.5' of strategy fleet_least_loaded: expected a number from 1 to 1000000, or estimated",
         ),
         (
-            selector().with_half_life(Duration::ZERO).unwrap_err(),
-            "invalid half_life '0s' of strategy fleet_least_loaded: expected a time from 1ms to 60m",
+            selector().with_fade(Duration::ZERO).unwrap_err(),
+            "invalid fade '0s' of strategy fleet_least_loaded: expected a time from 1ms to 60m",
         ),
     ] {
         assert_eq!(error.to_string(), words);
     }
-    let text = "fleet_least_loaded(d=4,clients=2.5,half_life=250ms)";
+    let text = "fleet_least_loaded(d=4,clients=2.5,fade=250ms)";
     let strategy: equipoise::Strategy = text.parse().unwrap();
     assert_eq!(strategy.to_string(), text);
     for wrong in [

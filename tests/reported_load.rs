@@ -97,7 +97,8 @@ impl Bench {
 /// The cases of grpc/grpc, test/core/load_balancing/weighted_round_robin_test.cc, by the names of its tests.
 #[test]
 fn weights_are_grpc_s() {
-    let cases: [(&str, &[Option<Said>], [usize; 3]); 4] = [
+    type Case<'a> = (&'a str, &'a [Option<Said>], [usize; 3]);
+    let cases: [Case<'_>; 4] = [
         (
             "Basic",
             &[Some((0.9, 100.0, 0.0)), Some((0.3, 100.0, 0.0)), None],

@@ -15,14 +15,14 @@ use super::{
     alias::Alias,
     draw::Draw,
     failures::Failing,
-    reported_queue::halved,
+    reported_queue::Millis,
     roster::At,
     strategy::{
         ParameterError,
         named::{Named, Parameter, decimal, duration, print_duration},
     },
 };
-use crate::{backend::Backend, clock::Stamp, load::LoadReport, sync::Line};
+use crate::{backend::Backend, load::LoadReport, sync::Line};
 
 /// For fleets of many independent clients in front of the same servers: each request goes to the member of the least
 ///
@@ -39,10 +39,11 @@ use crate::{backend::Backend, clock::Stamp, load::LoadReport, sync::Line};
 /// for one less.
 ///
 /// A report grows old as the queue that it told of is worked off: what it says beyond the mean of all, or short of it,
-/// halves with each `half_life`. It must not stand for ever: a server that once had a long queue would be asked no
-/// more, and could never say that it has none. Nor does it fade to nothing: who has not been heard for long, or never,
-/// would look empty to all clients at once, and draw everything. The half-life is best some times as long as it takes
-/// until a server is heard again; the default is a second.
+/// fades evenly to nothing within the time `fade`. It must not stand for ever: a server that once had a long queue would
+/// be asked no more, and could never say that it has none. Nor may the queue itself fade: who has not been heard for
+/// long, or never, would look empty to all clients at once, and draw everything. The time is best some times as long as
+/// it takes until a server is heard again, and not so long that one that was overloaded is missed; it is two seconds
+/// unless said otherwise.
 ///
 /// The number of clients is given, or [estimated](FleetLeastLoaded::estimating_clients) while requests go by. Without
 /// any report this is [`LeastLoaded`](super::LeastLoaded). Failures weigh as they do there.
@@ -54,7 +55,7 @@ pub struct FleetLeastLoaded {
     failing: Failing,
     /// What times count from: when the first table was made.
     epoch: OnceLock<Instant>,
-    /// When the last report came or table was made, in milliseconds: to know the time without asking the clock, which
+    /// When the last report came or table was made, as [`Millis`]: to know the time without asking the clock, which
     /// costs more than the choice.
     now: Line<AtomicU64>,
     estimate: Mutex<Estimate>,
@@ -65,7 +66,7 @@ struct Settings {
     choices: Choices,
     /// None: estimated.
     clients: Option<f64>,
-    half_life: Duration,
+    fade: Duration,
 }
 
 impl Default for Settings {
@@ -73,7 +74,7 @@ impl Default for Settings {
         Self {
             choices: Choices::default(),
             clients: None,
-            half_life: Duration::from_secs(1),
+            fade: Duration::from_secs(2),
         }
     }
 }
@@ -81,9 +82,9 @@ impl Default for Settings {
 /// How often the number of clients is estimated, and the time is told where no reports tell it.
 const REFRESH: Duration = Duration::from_secs(1);
 const MOST_CLIENTS: f64 = 1e6;
-const HALF_LIVES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
+const FADES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
 
-/// What [`FleetLeastLoaded`] prepares: the number of clients, and by whom to draw while weights differ.
+/// What [`FleetLeastLoaded`] prepares: the number of clients, the mean, and by whom to draw while weights differ.
 #[derive(Debug)]
 pub struct FleetLeastLoadedTable {
     alias: Option<Alias>,
@@ -91,18 +92,31 @@ pub struct FleetLeastLoadedTable {
     others: f32,
     /// The queue that is reported, on average and for each unit of weight.
     mean: f32,
-    /// Half-lives in a millisecond.
+    /// How much of a report fades in a millisecond.
     rate: f32,
 }
 
 impl FleetLeastLoadedTable {
-    /// What is taken to be at a server, of all clients.
-    #[inline]
-    fn load(&self, own: usize, (queue, age): (f32, u64), weight: u32) -> f32 {
-        let (own, usual) = (own as f32, self.mean * weight as f32);
-        let queue = usual + (queue - usual) * halved(age as f32 * self.rate);
-        own * self.others + own.max(queue)
+    /// What is taken to be at a server, of all clients: never less than 0. `usual`: what is there on average.
+    #[inline(always)]
+    fn load(&self, own: usize, (queue, age): (f32, i64), usual: f32) -> f32 {
+        // Through a number with a sign, of which there is an instruction to make an f32.
+        let own = own as i64 as f32;
+        // By another thread's time a report may be some milliseconds ahead: a little more than all of it is no harm.
+        let left = larger(1.0 - age as f32 * self.rate, 0.0);
+        own * self.others + larger(own, usual + (queue - usual) * left)
     }
+
+    #[inline]
+    fn usual(&self, weight: u32) -> f32 {
+        self.mean * weight as f32
+    }
+}
+
+/// [`f32::max`] without its care for what is no number: one instruction in place of five.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// What was seen at those members that reported of late.
@@ -126,8 +140,8 @@ struct Look {
 struct Estimate {
     reported: f64,
     own: f64,
-    /// When it was last looked, in milliseconds.
-    at: u64,
+    /// When it was last looked.
+    at: Millis,
 }
 
 impl Estimate {
@@ -137,8 +151,8 @@ impl Estimate {
     /// As if that much had been seen besides, of a hundred clients.
     const PRIOR: (f64, f64) = (10.0, 0.1);
 
-    fn learn(&mut self, look: Look, now: u64) {
-        let keep = (-(now.saturating_sub(self.at) as f64) / Self::HALF_LIFE).exp2();
+    fn learn(&mut self, look: Look, now: Millis) {
+        let keep = (-(now.0.saturating_sub(self.at.0) as f64) / Self::HALF_LIFE).exp2();
         self.reported = self.reported * keep + look.reported * (1.0 - keep);
         self.own = self.own * keep + look.own * (1.0 - keep);
         self.at = now;
@@ -195,34 +209,31 @@ impl FleetLeastLoaded {
         })
     }
 
-    /// After how long a report counts for half: from 1 ms to an hour.
-    pub fn with_half_life(self, half_life: Duration) -> Result<Self, ParameterError> {
-        if !(HALF_LIVES.0..=HALF_LIVES.1).contains(&half_life) {
-            return Err(Self::error("half_life", print_duration(half_life), HALF_LIFE));
+    /// After how long a report counts for nothing: from 1 ms to an hour.
+    pub fn with_fade(self, fade: Duration) -> Result<Self, ParameterError> {
+        if !(FADES.0..=FADES.1).contains(&fade) {
+            return Err(Self::error("fade", print_duration(fade), FADE));
         }
-        Ok(Self::of(Settings {
-            half_life,
-            ..self.settings
-        }))
+        Ok(Self::of(Settings { fade, ..self.settings }))
     }
 
     fn error(name: &'static str, value: impl std::fmt::Display, allowed: &'static str) -> ParameterError {
         ParameterError::new(Self::NAME, name, value, allowed)
     }
 
-    /// Milliseconds since the epoch, and one, which pass for all from now on.
-    fn millis(&self, epoch: Instant, now: Instant) -> u64 {
-        let now = 1 + Stamp::since(epoch, Some(now)).0 / 1_000_000;
+    /// The time since the epoch, which it is for all from now on.
+    fn millis(&self, epoch: Instant, now: Instant) -> Millis {
+        let now = Millis::since(epoch, now);
         // A write only where time has passed: with each pick, all processors read this.
-        if self.now.0.load(Relaxed) < now {
-            self.now.0.store(now, Relaxed);
+        if self.now.0.load(Relaxed) < now.0 {
+            self.now.0.store(now.0, Relaxed);
         }
         now
     }
 
-    fn look<B>(&self, members: &Members<'_, B, ReportedQueue>, now: u64) -> Look {
-        // What is older says little of now.
-        let fresh = 2 * self.settings.half_life.max(REFRESH).as_millis() as u64;
+    fn look<B>(&self, members: &Members<'_, B, ReportedQueue>, now: Millis) -> Look {
+        // With reports that fade sooner there would be none to go by.
+        let fresh = self.settings.fade.max(2 * REFRESH).as_millis() as i64;
         let mut look = Look::default();
         for at in members.iter() {
             let (queue, age) = members.memory(at).get(now);
@@ -245,12 +256,12 @@ impl FleetLeastLoaded {
     /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
     #[cold]
     fn among_failing<B>(&self, table: &FleetLeastLoadedTable, pick: &Pick<'_, B, ReportedQueue>) -> Option<At> {
-        let (stamp, now) = (pick.stamp(), self.now.0.load(Relaxed));
+        let (stamp, now) = (pick.stamp(), Millis(self.now.0.load(Relaxed)));
         self.failing.forget(stamp);
         self.draw(table).least(pick, |at| {
             let memory = pick.memory(at);
             let own = pick.load(at) + memory.failures.weight(stamp);
-            table.load(own, memory.get(now), pick.weight(at)).into()
+            table.load(own, memory.get(now), table.usual(pick.weight(at))).into()
         })
     }
 }
@@ -278,7 +289,7 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
             } else {
                 0.0
             },
-            rate: (1e-3 / self.settings.half_life.as_secs_f64()) as f32,
+            rate: (1e-3 / self.settings.fade.as_secs_f64()) as f32,
         }
     }
 
@@ -291,13 +302,21 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
         if pick.is_empty() {
             return None;
         }
-        let now = self.now.0.load(Relaxed);
-        let load = |at| {
-            table
-                .load(pick.load(at), pick.memory(at).get(now), pick.weight(at))
-                .into()
-        };
-        let at = self.draw(table).least(pick, load)?;
+        let now = Millis(self.now.0.load(Relaxed));
+        let at = if table.alias.is_none() && pick.is_plain() {
+            // The bits of numbers from 0 on are in the numbers' order. Of one weight, load is as good as load over weight.
+            let usual = table.usual(pick.weight(pick.at(0)));
+            let load = |at, memory: &ReportedQueue| table.load(pick.plain_load(at), memory.get(now), usual).to_bits();
+            let draw = self.draw(table);
+            match pick.own_memories() {
+                Some(own) => draw.least_of_equals(pick, |at| load(at, &own[at.index()].account.memory)),
+                None => draw.least_of_equals(pick, |at| load(at, pick.memory(at))),
+            }
+        } else {
+            let usual = |at| table.usual(pick.weight(at));
+            let load = |at| table.load(pick.load(at), pick.memory(at).get(now), usual(at));
+            self.draw(table).least(pick, |at| load(at).into())
+        }?;
         if self.failing.is_clear() || pick.memory(at).failures.is_clear() {
             return Some(at);
         }
@@ -343,7 +362,7 @@ impl PartialEq for FleetLeastLoaded {
 }
 
 const CLIENTS: &str = "a number from 1 to 1000000, or estimated";
-const HALF_LIFE: &str = "a time from 1ms to 60m";
+const FADE: &str = "a time from 1ms to 60m";
 
 impl Named for FleetLeastLoaded {
     const NAME: &'static str = "fleet_least_loaded";
@@ -368,10 +387,10 @@ impl Named for FleetLeastLoaded {
             },
         },
         Parameter {
-            name: "half_life",
-            allowed: HALF_LIFE,
-            get: |selector| print_duration(selector.settings.half_life),
-            set: |selector, text| duration(text).and_then(|half_life| selector.clone().with_half_life(half_life).ok()),
+            name: "fade",
+            allowed: FADE,
+            get: |selector| print_duration(selector.settings.fade),
+            set: |selector, text| duration(text).and_then(|fade| selector.clone().with_fade(fade).ok()),
         },
     ];
 

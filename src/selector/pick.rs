@@ -299,6 +299,16 @@ impl<'a, B, M> Pick<'a, B, M> {
         self.memories.get(at)
     }
 
+    /// All [memories](Pick::memory) by position, if they are not within an outer selector's: to ask for each where it is
+    /// costs more than to read it.
+    #[inline]
+    pub(super) fn own_memories(&self) -> Option<&'a Lives<B, M>> {
+        match self.memories {
+            Memories::Own(lives) => Some(lives),
+            Memories::Within(_) => None,
+        }
+    }
+
     /// What the request wants.
     #[inline]
     pub fn ask(&self) -> &'a Ask {

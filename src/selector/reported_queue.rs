@@ -1,81 +1,70 @@
-//! The queue that a server reported, and how much that is worth by now.
+//! The queue that a server reported.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Instant,
+};
 
 use super::Failures;
 
-/// What [`FleetLeastLoaded`](super::FleetLeastLoaded) remembers of a member: the queue that it reported last, and its failures.
+/// What [`FleetLeastLoaded`](super::FleetLeastLoaded) remembers of a member: the queue that it reported last, and its
+/// failures.
 #[derive(Debug, Default)]
 pub struct ReportedQueue {
-    /// Milliseconds since the epoch in the upper 40 bits, which are 34 years; the upper 24 of an `f32`'s bits in the
-    /// lower, a queue to within 2⁻¹⁵ of itself.
+    /// When, in the upper 40 bits; the upper 24 of an `f32`'s bits in the lower, a queue to within 2⁻¹⁵ of itself.
     word: AtomicU64,
     pub(super) failures: Failures,
 }
 
 const QUEUE: u32 = 24;
 
-impl ReportedQueue {
-    /// `now` is not 0.
-    pub(super) fn learn(&self, queue: f64, now: u64) {
-        let bits = (queue as f32).to_bits() >> (32 - QUEUE);
-        self.word.store(now << QUEUE | u64::from(bits), Relaxed);
-    }
+/// A time in milliseconds, of which 39 bits are 17 years. It begins so late that 0, when nothing was reported yet, is
+/// older than anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Millis(pub(super) u64);
 
-    /// The queue as it was reported, and how many milliseconds ago: for ever, if it never was.
-    #[inline]
-    pub(super) fn get(&self, now: u64) -> (f32, u64) {
-        let word = self.word.load(Relaxed);
-        let bits = (word as u32) << (32 - QUEUE);
-        let age = now.saturating_sub(word >> QUEUE);
-        (f32::from_bits(bits), if word == 0 { u64::MAX } else { age })
+impl Millis {
+    pub(super) fn since(epoch: Instant, now: Instant) -> Self {
+        Self((1 << 39) + now.saturating_duration_since(epoch).as_millis() as u64)
     }
 }
 
-/// 2⁻ᵗ for t of 0 and more, exact at whole numbers and straight in between, which is at most 6.2 % too much.
-#[inline]
-pub(super) fn halved(times: f32) -> f32 {
-    // More than 126 times is nothing, and has no exponent.
-    let times = times.min(126.0);
-    let whole = times as u32;
-    let rest = times - whole as f32;
-    f32::from_bits((127 - whole) << 23) * (1.0 - rest / 2.0)
+impl ReportedQueue {
+    pub(super) fn learn(&self, queue: f64, now: Millis) {
+        let bits = (queue as f32).to_bits() >> (32 - QUEUE);
+        self.word.store(now.0 << QUEUE | u64::from(bits), Relaxed);
+    }
+
+    /// The queue as it was reported, and how many milliseconds ago: years, if it never was. By another thread's time it
+    /// may not have been yet.
+    #[inline(always)]
+    pub(super) fn get(&self, now: Millis) -> (f32, i64) {
+        let word = self.word.load(Relaxed);
+        let bits = (word as u32) << (32 - QUEUE);
+        (f32::from_bits(bits), (now.0 as i64) - (word >> QUEUE) as i64)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn a_queue_is_remembered_and_never_is_for_ever_ago() {
+    fn a_queue_is_remembered_and_never_is_long_ago() {
+        let epoch = Instant::now();
+        let at = |millis| Millis::since(epoch, epoch + Duration::from_millis(millis));
         let memory = ReportedQueue::default();
-        assert_eq!(memory.get(1 << 39), (0.0, u64::MAX));
-        for (queue, kept) in [
-            (0.0, 0.0),
-            (1.0, 1.0),
-            (1000.0, 1000.0),
-            (1e8, 1e8),
-            (1.0 / 3.0, 1.0 / 3.0),
-        ] {
-            memory.learn(queue, (1 << 40) - 1);
-            let (got, age) = memory.get((1 << 40) + 6);
-            assert!((got - kept).abs() <= kept / 32_768.0, "{got} for {queue}");
+        let (queue, age) = memory.get(at(0));
+        assert_eq!(queue, 0.0);
+        assert!(age > 1 << 38);
+        for queue in [0.0, 1.0, 1000.0, 1e8, 1.0 / 3.0] {
+            memory.learn(queue, at(40_000_000_000));
+            let (got, age) = memory.get(at(40_000_000_007));
+            assert!((f64::from(got) - queue).abs() <= queue / 32_768.0, "{got} for {queue}");
             assert_eq!(age, 7);
-            // Another thread's clock may be behind.
-            assert_eq!(memory.get(5).1, 0);
         }
-    }
-
-    #[test]
-    fn halves_are_halves() {
-        for (times, left) in [(0.0, 1.0), (1.0, 0.5), (2.0, 0.25), (10.0, 1.0 / 1024.0)] {
-            assert_eq!(halved(times), left);
-        }
-        assert!(halved(1e12) < 1e-30 && halved(f32::INFINITY) < 1e-30);
-        for step in 0..1_000 {
-            let times = step as f32 / 100.0;
-            let more = halved(times) / (-times).exp2();
-            assert!((0.999..1.062).contains(&more), "{more} at {times}");
-        }
+        assert_eq!(memory.get(at(39_999_999_998)).1, -2);
     }
 }

@@ -1,0 +1,107 @@
+//! How long answers took lately, by how busy the server was.
+
+use std::{
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// The latencies of the last answers, by how many requests were in flight when each came: so that a server can tell how
+/// long a request takes that comes now (Wydrowski et al., "Load is not what you should balance: Introducing Prequal",
+/// NSDI 2024, §4). Numbers in flight are one class from each power of two to the next.
+#[derive(Debug)]
+pub(super) struct Latencies(Box<[Class; CLASSES]>);
+
+const CLASSES: usize = 24;
+/// How many of each class are kept.
+const KEPT: usize = 16;
+
+#[derive(Debug, Default)]
+struct Class {
+    /// In microseconds; 0: none yet.
+    micros: [AtomicU32; KEPT],
+    next: AtomicU64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Box::new(std::array::from_fn(|_| Class::default())))
+    }
+}
+
+fn class(in_flight: u64) -> usize {
+    (in_flight.max(1).ilog2() as usize).min(CLASSES - 1)
+}
+
+impl Latencies {
+    pub(super) fn learn(&self, in_flight: u64, latency: Duration) {
+        let class = &self.0[class(in_flight)];
+        let place = class.next.fetch_add(1, Relaxed) as usize % KEPT;
+        let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        class.micros[place].store(micros.max(1), Relaxed);
+    }
+
+    /// The median at about so many in flight: of the class, or else of the nearest that has any, the busier first; none
+    /// if there are none.
+    pub(super) fn median(&self, in_flight: u64) -> Option<Duration> {
+        let here = class(in_flight);
+        let around = (0..CLASSES).flat_map(|off| [here.checked_add(off), here.checked_sub(off)]);
+        let around = around.flatten().filter_map(|class| self.0.get(class));
+        around.filter_map(Class::median).next()
+    }
+}
+
+impl Class {
+    fn median(&self) -> Option<Duration> {
+        let mut micros = [0; KEPT];
+        let mut count = 0;
+        for kept in self
+            .micros
+            .iter()
+            .map(|micros| micros.load(Relaxed))
+            .filter(|kept| *kept > 0)
+        {
+            micros[count] = kept;
+            count += 1;
+        }
+        let micros = &mut micros[..count];
+        micros.sort_unstable();
+        let median = micros.get(count / 2)?;
+        Some(Duration::from_micros((*median).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_of_the_last_answers_at_about_that_load() {
+        let latencies = Latencies::default();
+        let millis = |millis| Duration::from_millis(millis);
+        assert_eq!(latencies.median(1), None);
+        for latency in [9, 1, 2, 100, 3] {
+            latencies.learn(1, millis(latency));
+        }
+        assert_eq!(latencies.median(1), Some(millis(3)));
+        // There is nothing better to go by.
+        assert_eq!(latencies.median(1_000_000), Some(millis(3)));
+        latencies.learn(9, millis(50));
+        for (in_flight, median) in [
+            (0, 3),
+            (1, 3),
+            (2, 3),
+            (4, 50),
+            (8, 50),
+            (15, 50),
+            (16, 50),
+            (u64::MAX, 50),
+        ] {
+            assert_eq!(latencies.median(in_flight), Some(millis(median)), "{in_flight}");
+        }
+        // What is long ago is forgotten.
+        (0..16).for_each(|_| latencies.learn(1, millis(7)));
+        assert_eq!(latencies.median(1), Some(millis(7)));
+        latencies.learn(1 << 40, Duration::MAX);
+        assert_eq!(latencies.median(1 << 40), Some(Duration::from_micros(u32::MAX.into())));
+    }
+}
