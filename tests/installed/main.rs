@@ -9,7 +9,7 @@ mod example;
 #[cfg(target_os = "linux")]
 mod gigabytes;
 #[allow(dead_code, reason = "others use the rest of it")]
-#[path = "../hash/keyed.rs"]
+#[path = "../selectors/hash/keyed.rs"]
 mod keyed;
 mod nginx;
 mod nginx_ring;

@@ -1,5 +1,4 @@
 //! A subset in a pool: who is chosen, who else when that is not to be, and what the inner selector gets to see.
-#![cfg(not(loom))]
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,5 +1,4 @@
 //! Prequal: the rule and the pool on replies made by hand, the probes that the driver makes, and what it comes to.
-#![cfg(not(loom))]
 
 mod probing;
 mod rule;

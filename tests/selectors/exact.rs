@@ -1,5 +1,4 @@
 //! What each selector does exactly: the order of round robin, the shares of random, whom least loaded takes.
-#![cfg(not(loom))]
 
 use std::collections::{BTreeMap, BTreeSet};
 

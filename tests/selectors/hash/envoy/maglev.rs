@@ -2,7 +2,7 @@
 
 use equipoise::selector::hash::Maglev;
 
-use crate::keyed::Keyed;
+use super::super::keyed::Keyed;
 
 fn table(size: u32, members: &[(String, u32)]) -> Keyed<Maglev> {
     Keyed::new(Maglev::new().with_size(size).unwrap(), members)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use equipoise::{AnySelector, Endpoint, Strategy};
 
-use crate::keyed::Keyed;
+use super::keyed::Keyed;
 
 /// Those whose choices do not depend on the order in which members joined, with what is said of them below.
 const ALL: [&str; 5] = [

@@ -1,6 +1,5 @@
 //! Consistent hashing: the same choices as those who are copied, what moves when members come and go, and who inherits
 //! the keys of a member that is closed.
-#![cfg(not(loom))]
 
 mod bounded;
 mod envoy;

@@ -1,5 +1,4 @@
 //! Peak EWMA and least time: what is learnt of latency, and whom it leads to.
-#![cfg(not(loom))]
 
 use std::{sync::Arc, time::Duration};
 

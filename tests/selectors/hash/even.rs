@@ -2,7 +2,7 @@
 
 use equipoise::{Ask, Endpoint, ManualClock, Pool, Strategy, selector::hash::Maglev};
 
-use crate::keyed::Keyed;
+use super::keyed::Keyed;
 
 fn members(weights: impl Iterator<Item = u32>) -> Vec<(String, u32)> {
     weights

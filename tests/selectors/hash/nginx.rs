@@ -5,7 +5,7 @@ use equipoise::{
     selector::hash::{Ring, RingMode},
 };
 
-use crate::keyed::Keyed;
+use super::keyed::Keyed;
 
 /// What an nginx has logged, by cloudflare/pingora: `pingora-ketama/test-data/sample-nginx-upstream.csv`, its first lines,
 /// each the key and the last number of the server's address. The servers are in `nginx.conf` beside it.

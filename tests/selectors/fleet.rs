@@ -1,5 +1,4 @@
 //! Many clients in front of few servers, simulated: true queues, reported with each answer.
-#![cfg(not(loom))]
 
 use std::{
     cmp::Reverse,

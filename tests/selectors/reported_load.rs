@@ -1,5 +1,4 @@
 //! Turns by what servers report: weights, blackout, expiry, and who says nothing or too much.
-#![cfg(not(loom))]
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -10,7 +10,7 @@ use equipoise::{
     },
 };
 
-use crate::keyed::Keyed;
+use super::keyed::Keyed;
 
 type Member = Endpoint<()>;
 type Held = Lease<std::sync::Arc<Member>>;

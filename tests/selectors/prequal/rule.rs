@@ -141,7 +141,6 @@ fn replies_are_used_up() {
 fn the_worst_and_the_oldest_are_removed_in_turn() {
     // 101 ∕ (0.84 × 3 − 1) = 66 uses: what leaves is removed.
     let selector = || Prequal::new().with_delta(100.0).unwrap();
-    let mut bench = sixteen(selector());
     // One has a RIF that all the others stay below, so that none is hot and the latency alone decides. The worst, p, leaves
     // with the first request and the oldest, a, with the second; then o and b; and so on.
     let mut bench = Bench::unprobed(selector().with_q_rif(1.0).unwrap(), &[1; 100]);

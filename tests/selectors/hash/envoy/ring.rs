@@ -2,7 +2,7 @@
 
 use equipoise::selector::hash::{Ring, RingMode};
 
-use crate::keyed::Keyed;
+use super::super::keyed::Keyed;
 
 /// A ring of so many points at least, and so many at most.
 fn ring(size: u32, max: u32) -> Ring {
