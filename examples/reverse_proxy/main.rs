@@ -2,7 +2,7 @@
 //! `cargo run --release --features full --example reverse_proxy -- --listen 127.0.0.1:8080 --strategy round_robin
 //! --backend http://127.0.0.1:9001 --backend http://127.0.0.1:9002,weight=2`.
 //!
-//! All of it is in the library: a pool of backends, a client for them under `BalanceLayer::http`, the rules of a proxy
+//! All of it is in the library: a pool of backends, a client for them under `BalanceLayer::orca`, the rules of a proxy
 //! around that, and a server before it. What is here is the command line and the signals: SIGTERM or SIGINT stops
 //! accepting and lets what is open finish within the grace; a second one ends at once.
 
@@ -55,7 +55,7 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
     let proxy = ServiceBuilder::new()
         .layer(flags.proxy)
         .layer(KeyedLayer::new(flags.keys))
-        .layer(BalanceLayer::http(pool))
+        .layer(BalanceLayer::orca(pool))
         .service(flags.upstream.build());
 
     let mut signals = Signals::new()?;

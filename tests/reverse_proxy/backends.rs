@@ -57,12 +57,17 @@ impl Backend {
 
     /// One that answers each request with its name.
     pub(crate) async fn named(name: &'static str) -> Self {
-        Self::start(move |stream| answer(stream, name)).await
+        Self::start(move |stream| answer(stream, name, String::new())).await
+    }
+
+    /// The same, with these header lines in each answer.
+    pub(crate) async fn saying(name: &'static str, headers: String) -> Self {
+        Self::start(move |stream| answer(stream, name, headers.clone())).await
     }
 
     /// One that was just dropped comes back, under the same address and with a name of its own.
     pub(crate) async fn again(address: SocketAddr, name: &'static str) -> Self {
-        Self::start_at(address, move |stream| answer(stream, name)).await
+        Self::start_at(address, move |stream| answer(stream, name, String::new())).await
     }
 
     /// One whose part the test plays itself.
@@ -88,13 +93,15 @@ impl Drop for Backend {
     }
 }
 
-async fn answer(stream: TcpStream, name: &'static str) {
+async fn answer(stream: TcpStream, name: &'static str, headers: String) {
     let mut wire = Wire::new(stream);
     // Not one more: what the test has to wait for is its own affair.
     while let Ok(Some(_)) = tokio::time::timeout(std::time::Duration::from_secs(60), wire.message()).await {
         let length = name.len();
-        wire.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{name}"))
-            .await;
+        wire.send(format!(
+            "HTTP/1.1 200 OK\r\n{headers}content-length: {length}\r\n\r\n{name}"
+        ))
+        .await;
     }
 }
 
