@@ -21,7 +21,7 @@ pub(crate) struct Flags {
 
 /// What this process is: the balancing client, or one of the backends that the client starts.
 pub(crate) enum Role {
-    Balance(Flags),
+    Balance(Box<Flags>),
     Serve(String),
     Help,
 }
@@ -50,7 +50,7 @@ impl Role {
                 }
             }
         }
-        Ok(Self::Balance(flags))
+        Ok(Self::Balance(Box::new(flags)))
     }
 }
 

@@ -316,8 +316,8 @@ impl LookedUp {
         };
         let likely = floor as usize % LANES;
         let mut score = meet(likely);
-        for lane in 0..LANES {
-            if floors[lane] < score && lane != likely {
+        for (lane, floor) in floors.into_iter().enumerate() {
+            if floor < score && lane != likely {
                 score = meet(lane);
             }
         }
