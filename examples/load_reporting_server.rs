@@ -20,8 +20,13 @@ async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let utilization = arguments.next().map(|text| text.parse::<f64>());
-    if matches!(utilization, Some(Err(_))) || arguments.next().is_some() {
-        eprintln!("usage: load_reporting_server [ADDRESS [UTILIZATION]]");
+    let is_wrong = |number: &f64| !(0.0..=100.0).contains(number);
+    if utilization
+        .as_ref()
+        .is_some_and(|read| read.as_ref().map_or(true, is_wrong))
+        || arguments.next().is_some()
+    {
+        eprintln!("usage: load_reporting_server [ADDRESS [UTILIZATION]], the latter from 0 to 100, 1 being all");
         return ExitCode::from(2);
     }
     match serve(&address, utilization.and_then(Result::ok)).await {

@@ -251,7 +251,13 @@ impl EndpointError {
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid {} '{}': {}", self.field, self.value, self.allowed)
+        write!(
+            f,
+            "invalid {} '{}': {}",
+            self.field,
+            self.value.escape_debug(),
+            self.allowed
+        )
     }
 }
 

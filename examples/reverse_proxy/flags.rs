@@ -116,7 +116,8 @@ impl Flags {
             "--keep" => self.upstream = self.upstream.idle_timeout(time(flag, &value())?),
             _ => {
                 return Err(format!(
-                    "unknown flag '{flag}': expected one of those that --help tells"
+                    "unknown flag '{}': expected one of those that --help tells",
+                    flag.escape_debug()
                 ));
             }
         }
@@ -127,15 +128,15 @@ impl Flags {
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let allowed = "expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080";
     text.parse()
-        .map_err(|_| format!("invalid --listen '{text}': {allowed}"))
+        .map_err(|_| format!("invalid --listen '{}': {allowed}", text.escape_debug()))
 }
 
 fn strategy(text: &str) -> Result<Strategy, String> {
-    (text.parse()).map_err(|error| format!("invalid --strategy '{text}': {error}"))
+    (text.parse()).map_err(|error| format!("invalid --strategy '{}': {error}", text.escape_debug()))
 }
 
 fn backend(text: &str, others: &[HttpEndpoint]) -> Result<HttpEndpoint, String> {
-    let wrong = |why: &str| format!("invalid --backend '{text}': {why}");
+    let wrong = |why: &str| format!("invalid --backend '{}': {why}", text.escape_debug());
     let backend: HttpEndpoint = text.parse().map_err(|error| wrong(&format!("{error}")))?;
     if backend.target().scheme().as_str() != "http" {
         return Err(wrong("expected http:// or h2c://, as TLS is not spoken here"));
@@ -152,7 +153,7 @@ fn trust(proxy: ProxyLayer, text: &str) -> Result<ProxyLayer, String> {
         Err(_) => text.parse(),
     };
     let allowed = "expected an address or a network, such as 10.0.0.0/8";
-    (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{text}': {allowed}"))
+    (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{}': {allowed}", text.escape_debug()))
 }
 
 fn time(flag: &str, text: &str) -> Result<Duration, String> {
@@ -169,7 +170,8 @@ fn time(flag: &str, text: &str) -> Result<Duration, String> {
     match number.zip(millis) {
         Some((number, millis)) => Ok(Duration::from_millis(number * millis)),
         None => Err(format!(
-            "invalid {flag} '{text}': expected a whole number up to {} with ms, s, m or h behind it",
+            "invalid {flag} '{}': expected a whole number up to {} with ms, s, m or h behind it",
+            text.escape_debug(),
             u32::MAX
         )),
     }

@@ -53,9 +53,13 @@
 //!   the memory is the last report and its time, written when an answer or a probe brings one;
 //!   [`refresh`](Selector::refresh) is a second; `prepare` turns reports into the weights of a stride ([`ReportedLoad`] is
 //!   one).
+//! - **Fleet least loaded**: the memory is the last queue reported, which fades; `select` adds what is open here, counted
+//!   for all clients ([`FleetLeastLoaded`]).
+//! - **Without memory of requests**: [`Random`], [`LeastLoaded`] (but for failures of late), [`FirstAvailable`], and what
+//!   goes by key ([`hash`]). By the mean latency instead of its peaks: [`LeastTime`].
 //!
 //! # Selectors around selectors
-//! One that narrows the choice for another (tiers, the near first, bounded loads) calls the inner one with
+//! One that narrows the choice for another ([`Bounded`], [`Subset`]; tiers, the near first) calls the inner one with
 //! [`Pick::closing`], which closes further members for it. Its memory is a pair, of which [`Pick::within`] and
 //! [`Members::within`] show the inner its own. Positions pass through unchanged, however deep.
 

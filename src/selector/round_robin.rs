@@ -134,7 +134,9 @@ impl Order {
             return Self::Plain;
         }
         let weights: Vec<u32> = members.iter().map(|at| members.weight(at)).collect();
-        let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight));
+        let divisor = weights
+            .iter()
+            .fold(0, |divisor, weight| gcd(divisor, u64::from(*weight))) as u32;
         let total = weights.iter().map(|weight| u64::from(weight / divisor)).sum();
         if total <= LONGEST {
             Self::Smooth(smooth(&weights, divisor, total))
@@ -186,7 +188,7 @@ impl RoundRobin {
     }
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
+fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -262,14 +264,7 @@ impl Spread {
             .collect();
         // total / φ, in whole numbers: (√5 − 1) ∕ 2 ≈ 0x9e3779b97f4a7c15 ∕ 2⁶⁴.
         let mut step = ((u128::from(total) * 0x9e37_79b9_7f4a_7c15) >> 64) as u64;
-        let coprime = |step: u64| {
-            let (mut a, mut b) = (total, step);
-            while b != 0 {
-                (a, b) = (b, a % b);
-            }
-            a == 1
-        };
-        while !coprime(step) {
+        while gcd(total, step) != 1 {
             step += 1;
         }
         Self { ends, guide, step }

@@ -45,6 +45,15 @@ fn what_it_does_not_understand_it_names() {
         (&["--grace", "25"], &["invalid --grace '25'", "s, m or h"]),
         (&["--grace", "-1s"], &["invalid --grace '-1s'"]),
         (&["--grace", "4294967296s"], &["invalid --grace '4294967296s'"]),
+        (
+            &["--strategy", "ring(si\nze=1)"],
+            &["invalid --strategy 'ring(si\\nze=1)'"],
+        ),
+        (&["--backend", "http://a\nb:1"], &["invalid --backend 'http://a\\nb:1'"]),
+        (&["--listen", "a\nb"], &["invalid --listen 'a\\nb'"]),
+        (&["--trust", "a\nb"], &["invalid --trust 'a\\nb'"]),
+        (&["--grace", "1\ns"], &["invalid --grace '1\\ns'"]),
+        (&["--wh\nat"], &["unknown flag '--wh\\nat'"]),
         (&["--what"], &["unknown flag '--what'", "--help"]),
     ] {
         // Whatever is wrong, the rest is right.
