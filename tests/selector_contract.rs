@@ -55,7 +55,7 @@ selector_suite!(least_of_all: LeastLoaded::of(Choices::all()));
 // Few points, as these tests make thousands of rings: the shares are looked at below.
 selector_suite!(ring: few_points(), weights = ignored);
 selector_suite!(ring_keyed: few_points().with_size(300).unwrap(), keyed, weights = ignored);
-selector_suite!(ring_of_nginx: few_points().with_mode(RingMode::Nginx), keyed, weights = ignored);
+selector_suite!(ring_of_nginx: few_points().with_mode(RingMode::Nginx).with_max(3_000).unwrap(), keyed, weights = ignored);
 selector_suite!(ring_of_envoy: Ring::new().with_mode(RingMode::Envoy).with_size(300).unwrap().with_max(1_000).unwrap(), keyed, weights = ignored);
 // Fewer points than members: the shares are anybody's.
 selector_suite!(ring_of_one_point: Ring::new().with_max(1).unwrap(), keyed, weights = ignored);

@@ -107,6 +107,7 @@ impl<B: Backend, S: Selector<B>> Probing<B, S> {
     ) -> Self {
         let now = clock.now();
         demand.tell(now);
+        demand.meet(probe.is_some());
         Self {
             demand,
             probe,

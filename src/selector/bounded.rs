@@ -21,7 +21,8 @@ use crate::{backend::Backend, load::LoadReport};
 /// The fair share is that of the weight, of all that is in flight with this request. With a factor near 1 loads are even
 /// and keys move often; with a large one they stay at home. The paper shows that a removal or an addition moves
 /// O(1 ∕ ε²) keys for each that has to, with ε = factor − 1. Around a selector that goes by load it does nothing but
-/// cost.
+/// cost. Around a [`Subset`](super::Subset) it undoes it, as the fair share is that among all members, which the few of
+/// the subset soon have: let the subset be around it, `subset(bounded(ring))`.
 ///
 /// The bound holds for what a pick sees: picks at the very same moment may each take the last place. What is in flight
 /// at members that drain counts in the total too. Homes, which are taken before any selector is asked, are not bound;

@@ -5,7 +5,7 @@ use std::{
     sync::{
         OnceLock,
         atomic::{
-            AtomicU32, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -38,6 +38,8 @@ struct Counts {
     wake_at: AtomicU64,
     /// In milliseconds since the first time that was told.
     now: AtomicU32,
+    /// Whether there is a probe to meet it with.
+    is_met: AtomicBool,
 }
 
 const ONE: u32 = 20;
@@ -55,6 +57,7 @@ impl Demand {
                 requests: AtomicU64::new(0),
                 wake_at: AtomicU64::new(1),
                 now: AtomicU32::new(0),
+                is_met: AtomicBool::new(false),
             }),
             driver: AtomicWaker::new(),
             epoch: OnceLock::new(),
@@ -71,6 +74,16 @@ impl Demand {
             self.driver.wake();
         }
         count
+    }
+
+    /// Whether the pool has a probe: else nobody is ever asked.
+    #[inline]
+    pub fn is_met(&self) -> bool {
+        self.counts.0.is_met.load(Relaxed)
+    }
+
+    pub(crate) fn meet(&self, is_met: bool) {
+        self.counts.0.is_met.store(is_met, Relaxed);
     }
 
     /// The time as it was last told by the driver or a report, in milliseconds since it was first told. It begins anew

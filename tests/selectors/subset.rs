@@ -112,6 +112,37 @@ fn loads_and_limits_are_those_of_the_members_that_are_seen() {
 }
 
 #[test]
+fn while_all_of_it_are_closed_the_others_share_by_weight() {
+    let inside = chosen(&mut of(numbered(RoundRobin::new(), 2), 20), 2);
+    let heavy = "b7";
+    assert_eq!(inside.len(), 2);
+    assert!(!inside.contains_key(heavy));
+    let weighted = nodes(20).map(|node| match node.id() == heavy {
+        true => node.with_weight(17),
+        false => node,
+    });
+    let selector = numbered(RoundRobin::new(), 2);
+    let mut pool = Pool::builder().selector(selector).seed(1).backends(weighted).build().0;
+    let mut ask = Ask::new();
+    for _ in 0..2 {
+        let lease = pool.pick(&ask).unwrap();
+        assert!(inside.contains_key(lease.backend_id()));
+        ask = ask.with_tried(lease.member());
+    }
+    let mut picks: HashMap<String, usize> = HashMap::new();
+    for _ in 0..6_800 {
+        let lease = pool.pick(&ask).unwrap();
+        *picks.entry(lease.backend_id().to_owned()).or_default() += 1;
+    }
+    // Half goes to the heavy one, and 200 each to 17 others.
+    assert_eq!(picks.len(), 18);
+    for (id, picks) in picks {
+        let range = if id == heavy { 3_200..=3_600 } else { 130..=270 };
+        assert!(range.contains(&picks), "{id}: {picks}");
+    }
+}
+
+#[test]
 fn those_tried_are_passed_by_and_homes_are_reached() {
     let mut pool = of(numbered(RoundRobin::new(), 2), 100);
     let mut ask = Ask::new();

@@ -49,7 +49,9 @@ impl<D> HashKey<Request<D>> for HeaderKey {
             joined.push(b',');
             joined.extend_from_slice(line.as_bytes());
         }
-        Some(self.function.hash(&joined))
+        // Lines without anything in them are nothing, however many.
+        let is_empty = joined.iter().all(|byte| *byte == b',');
+        hash_unless_empty(self.function, if is_empty { b"" } else { &joined })
     }
 }
 

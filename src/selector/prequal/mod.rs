@@ -37,8 +37,9 @@ use settings::Settings;
 /// first. With each use its RIF is counted one up. Where that formula has no answer (up to 24 members, by default)
 /// nearly every member is in the pool: then nothing is removed, and a reply is used until there is a newer one.
 ///
-/// Reports that ride on ordinary answers ([`Lease::report`](crate::Lease::report)) are replies as well, with or without
-/// probes. A reply that says nothing of latency has the least.
+/// Reports that ride on ordinary answers ([`Lease::report`](crate::Lease::report)) are replies as well. A reply that says
+/// nothing of latency has the least. In a pool without a probe they are the only ones, and who has none would never be
+/// chosen, nor ever send one: there one request in four goes to a random member, in a probe's stead.
 ///
 /// Weights: members are drawn for probes, and where the choice is random, by weight; a RIF counts over the weight,
 /// relative to the mean. Among the cold the latency decides, whatever the weights.
@@ -214,6 +215,10 @@ impl<B: Backend> Selector<B> for Prequal {
     #[inline]
     fn select(&self, table: &PrequalTable, pick: &Pick<'_, B, Probed>) -> Option<At> {
         let turn = self.state.demand.asked();
+        let random = || pick.within(|_| &(), |pick| Random::new().select(&table.random, pick));
+        if turn % INSTEAD == 0 && !self.state.demand.is_met() {
+            return random();
+        }
         let fresh = self.fresh(self.state.demand.now());
         let all_open = pick.all_open();
         let member = |number| {
@@ -224,7 +229,7 @@ impl<B: Backend> Selector<B> for Prequal {
         self.state
             .replies
             .choose(fresh, turn, removals(turn, table.r_remove), member)
-            .or_else(|| pick.within(|_| &(), |pick| Random::new().select(&table.random, pick)))
+            .or_else(random)
     }
 
     fn observe(&self, memory: &Probed, completion: &Completion) {
@@ -245,6 +250,9 @@ impl<B: Backend> Selector<B> for Prequal {
         self.state.replies.add(fresh, memory.number, rif, latency, self.uses());
     }
 }
+
+/// One request in so many goes to a random member where there is no probe.
+const INSTEAD: u64 = 4;
 
 /// What a request adds to a RIF that counts over the weight.
 fn step(mean_weight: f64, weight: u32) -> f32 {

@@ -148,9 +148,10 @@ impl<S: Selector<Plain>> Bench<S> {
     }
 
     /// Without probes: replies ride on answers.
+    /// With replies made by hand alone: the probe never has one.
     fn unprobed(selector: S, weights: &[u32]) -> Self {
         let clock = ManualClock::new();
-        let builder = builder(&clock, selector, weights);
+        let builder = builder(&clock, selector, weights).probe(Silent);
         Self::new(clock, builder)
     }
 
@@ -194,5 +195,16 @@ impl<S: Selector<Plain>> Bench<S> {
     fn spread(&mut self, picks: usize) -> usize {
         let ids: std::collections::BTreeSet<String> = (0..picks).map(|_| self.pick().backend_id().to_owned()).collect();
         ids.len()
+    }
+}
+
+/// A probe that is never answered.
+struct Silent;
+
+impl<B: equipoise::Backend> HealthProbe<B> for Silent {
+    type Error = BoxError;
+
+    async fn probe(&self, _: &B) -> Result<Report, BoxError> {
+        std::future::pending().await
     }
 }
