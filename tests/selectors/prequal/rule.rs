@@ -58,6 +58,24 @@ fn with_fewer_than_two_replies_the_choice_is_random() {
 }
 
 #[test]
+fn without_a_probe_nobody_starves() {
+    let clock = ManualClock::new();
+    let mut bench = Bench::new(clock.clone(), builder(&clock, Prequal::new(), &[1; 5]));
+    bench.says("a", 0.0, 1.0);
+    bench.says("b", 0.0, 1.0);
+    // Replies come with answers alone: each renews its sender's.
+    let mut word = String::new();
+    for _ in 0..400 {
+        let id = bench.word(1);
+        bench.says(&id, 0.0, 1.0);
+        word += &id;
+    }
+    for id in ["a", "b", "c", "d", "e"] {
+        assert!(word.matches(id).count() > 5, "{id} in {word}");
+    }
+}
+
+#[test]
 fn a_newer_reply_of_a_member_takes_the_place_of_its_last() {
     let mut bench = five();
     bench.says("a", 0.0, 5.0);
