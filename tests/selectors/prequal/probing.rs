@@ -156,6 +156,30 @@ fn a_pool_that_has_lost_all_members_is_looked_at_no_more_often() {
     assert_eq!(script.asked(), ["c"]);
 }
 
+#[test]
+fn weights_are_those_of_the_members_there_are_now() {
+    let script = Script::default();
+    let selector = Prequal::new().with_r_probe(1.0).unwrap();
+    let mut bench = Bench::probed(selector, &[1, 2, 3], &script);
+    bench.run();
+    for id in ["a", "b", "c"] {
+        drop(bench.pool.handle().remove(id));
+    }
+    for (id, weight) in [("d", 9), ("e", 1)] {
+        drop(bench.pool.handle().insert(Endpoint::new(id, ()).with_weight(weight)));
+    }
+    bench.run();
+    script.asked();
+    for _ in 0..200 {
+        drop(bench.pick());
+        bench.run();
+    }
+    let asked = script.asked();
+    let often = asked.iter().filter(|id| *id == "d").count();
+    assert_eq!(asked.len(), 200);
+    assert!((160..=198).contains(&often), "{often} of 180");
+}
+
 /// Wants to know of nobody unasked.
 struct Patient(Arc<Demand>);
 
