@@ -12,6 +12,8 @@ use std::{
 pub(super) struct Latencies(Box<[Class; CLASSES]>);
 
 const CLASSES: usize = 24;
+/// The longest that a report can say: with more, it would say nothing at all.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// How many of each class are kept.
 const KEPT: usize = 16;
 
@@ -36,7 +38,7 @@ impl Latencies {
     pub(super) fn learn(&self, in_flight: u64, latency: Duration) {
         let class = &self.0[class(in_flight)];
         let place = class.next.fetch_add(1, Relaxed) as usize % KEPT;
-        let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        let micros = latency.min(LONGEST).as_micros() as u32;
         class.micros[place].store(micros.max(1), Relaxed);
     }
 
@@ -102,6 +104,6 @@ mod tests {
         (0..16).for_each(|_| latencies.learn(1, millis(7)));
         assert_eq!(latencies.median(1), Some(millis(7)));
         latencies.learn(1 << 40, Duration::MAX);
-        assert_eq!(latencies.median(1 << 40), Some(Duration::from_micros(u32::MAX.into())));
+        assert_eq!(latencies.median(1 << 40), Some(LONGEST));
     }
 }

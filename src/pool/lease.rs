@@ -10,7 +10,7 @@ use std::{
 use crate::{
     clock::Stamp,
     load::LoadReport,
-    member::{MemberId, Outcome, Token},
+    member::{Account, Live, MemberId, Outcome, Token},
     trace,
 };
 
@@ -218,9 +218,15 @@ impl<A: ?Sized> Drop for Lease<A> {
 #[cold]
 #[inline(never)]
 fn release_awaited<A: ?Sized>(token: Arc<Token<A>>) {
-    let live = Arc::clone(&token.live);
+    /// Tells when it is dropped: even if the backend's own drop panics, should this lease have been the last to hold it.
+    struct Told(Arc<Live<dyn Account>>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.account.released();
+        }
+    }
+    let _told = Told(Arc::clone(&token.live));
     drop(token);
-    live.account.released();
 }
 
 impl<A: ?Sized> fmt::Debug for Lease<A> {

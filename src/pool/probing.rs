@@ -172,8 +172,10 @@ impl<B: Backend, S: Selector<B>> Probing<B, S> {
             self.ask(self.demand.when_idle(), snapshot, clock);
         }
         if self.look <= now {
-            let last = self.last.unwrap_or(now);
-            self.look = (last + self.demand.idle()).max(now + LEAST);
+            let next = self.last.map(|last| last + self.demand.idle());
+            // Where there is nobody to ask, none was asked just now either; whoever comes then has the driver run.
+            let next = next.filter(|next| *next > now);
+            self.look = next.unwrap_or(now + self.demand.idle().max(LEAST));
         }
         // Who has just been asked may have answered at once, and is to wake the driver if not.
         self.land(cx);

@@ -46,13 +46,14 @@ const ONE: u32 = 20;
 
 impl Demand {
     /// `rate` probes for each request, at most 1,000, a fraction being added up; and as many, but at least two, whenever
-    /// none was asked for during `idle`. What is no rate, negative or not a number, is 0.
+    /// none was asked for during `idle`, at most some 136 years. What is no rate, negative or not a number, is 0.
     pub fn new(rate: f64, idle: Duration) -> Self {
         let rate = rate.clamp(0.0, 1_000.0) * f64::from(1 << ONE);
         Self {
             // Of what is not a number this makes 0.
             rate: rate as u64,
-            idle,
+            // Longer, and it could not be added to what the time is.
+            idle: idle.min(Duration::from_secs(u64::from(u32::MAX))),
             counts: Line(Counts {
                 requests: AtomicU64::new(0),
                 wake_at: AtomicU64::new(1),

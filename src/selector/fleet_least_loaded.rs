@@ -165,7 +165,7 @@ impl Estimate {
 }
 
 impl FleetLeastLoaded {
-    /// Of 8, with the number of clients estimated and a half-life of a second.
+    /// Of 8, with the number of clients estimated and reports that fade within two seconds.
     pub fn new() -> Self {
         Self::of(Settings::default())
     }

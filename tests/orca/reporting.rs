@@ -82,6 +82,22 @@ fn what_is_never_answered_is_in_flight_only_while_it_lasts() {
     assert_eq!((load.queue(), load.qps(), load.latency()), (Some(0.0), Some(0.0), None));
 }
 
+#[test]
+fn an_answer_that_took_longer_than_can_be_said_silences_nothing() {
+    let manual = ManualClock::new();
+    let report = ReportLoad::on(manual.clock());
+    let mut service = report.layer(service_fn(async |request: Request<()>| {
+        let manual: &ManualClock = request.extensions().get().unwrap();
+        manual.advance(3 * 3600 * SECOND);
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("late")))
+    }));
+    let mut request = request("/");
+    request.extensions_mut().insert(manual);
+    let late = service.call(request).now_or_never().unwrap().unwrap();
+    let load = report_of(&late);
+    assert_eq!((load.queue(), load.latency()), (Some(1.0), Some(3600 * SECOND)));
+}
+
 /// A body that breaks.
 struct Breaks;
 

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use equipoise::{Admission, Ask, BalanceLayer, BoxError, Home, Pool};
+use equipoise::{
+    Admission, Ask, Backend, BalanceLayer, BoxError, Home, ManualClock, Pool, Selector,
+    selector::{At, Members, Needs, Pick},
+};
 use tower::{Layer, Service, limit::ConcurrencyLimit, service_fn};
 
 use super::*;
@@ -229,4 +232,53 @@ fn a_pool_closed_on_the_way_to_the_queue_turns_away_at_once() {
         matches!(poll_once(&mut waits), Poll::Ready(Err(error)) if error.kind() == equipoise::ErrorKind::Unavailable)
     );
     timer.driver.lock().unwrap().take();
+}
+
+/// Its drop panics if it is told to.
+struct Fragile(&'static str, bool);
+
+impl Backend for Fragile {
+    fn id(&self) -> &str {
+        self.0
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.1, "as told");
+    }
+}
+
+/// Takes the first, and tells how many are in flight.
+struct Counting(Arc<AtomicUsize>);
+
+impl<B: Backend> Selector<B> for Counting {
+    type Memory = ();
+    type Table = ();
+    fn memory(&self, _: &B) {}
+    fn prepare(&self, _: &Members<'_, B, ()>) {}
+    fn needs(&self) -> Needs {
+        Needs::nothing().total_in_flight()
+    }
+    fn select(&self, (): &(), pick: &Pick<'_, B, ()>) -> Option<At> {
+        self.0.store(pick.total_in_flight() as usize, SeqCst);
+        (0..pick.len()).map(|index| pick.at(index)).find(|at| pick.is_open(*at))
+    }
+}
+
+#[test]
+fn a_backend_whose_drop_panics_is_in_flight_no_more() {
+    let total = Arc::<AtomicUsize>::default();
+    let (mut pool, mut driver) = Pool::builder_on(ManualClock::new().clock())
+        .selector(Counting(Arc::clone(&total)))
+        .backend(Fragile("a", true))
+        .build();
+    let lease = pool.pick(&Ask::new()).unwrap();
+    drop(pool.handle().remove("a"));
+    drop(pool.handle().insert(Fragile("b", false)));
+    assert!(poll_once(&mut driver).is_pending());
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(lease)));
+    assert!(dropped.is_err(), "the last to hold it drops it");
+    drop(pool.pick(&Ask::new()).unwrap());
+    assert_eq!(total.load(SeqCst), 0);
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Weak};
 
-use equipoise::Prequal;
+use equipoise::{
+    Prequal,
+    selector::{At, Demand, Members, Pick},
+};
 
 use super::*;
 
@@ -133,6 +136,77 @@ fn members_that_come_first_are_probed_at_once() {
     }
     bench.run();
     assert_eq!(distinct(&script.asked()), 2);
+}
+
+#[test]
+fn a_pool_that_has_lost_all_members_is_looked_at_no_more_often() {
+    let script = Script::default();
+    let mut bench = Bench::probed(Prequal::new(), &[1; 2], &script);
+    bench.run();
+    ["a", "b"].iter().for_each(|id| drop(bench.pool.handle().remove(*id)));
+    bench.run();
+    // Past all that a change leaves to be swept.
+    (0..10).for_each(|_| bench.advance(500));
+    let next = bench.clock.next_deadline().map(|next| next - bench.clock.now());
+    assert_eq!(next, Some(Duration::from_millis(500)));
+    // Who comes then is asked at once.
+    script.asked();
+    drop(bench.pool.handle().insert(Endpoint::new("c", ())));
+    bench.run();
+    assert_eq!(script.asked(), ["c"]);
+}
+
+#[test]
+fn weights_are_those_of_the_members_there_are_now() {
+    let script = Script::default();
+    let selector = Prequal::new().with_r_probe(1.0).unwrap();
+    let mut bench = Bench::probed(selector, &[1, 2, 3], &script);
+    bench.run();
+    for id in ["a", "b", "c"] {
+        drop(bench.pool.handle().remove(id));
+    }
+    for (id, weight) in [("d", 9), ("e", 1)] {
+        drop(bench.pool.handle().insert(Endpoint::new(id, ()).with_weight(weight)));
+    }
+    bench.run();
+    script.asked();
+    for _ in 0..200 {
+        drop(bench.pick());
+        bench.run();
+    }
+    let asked = script.asked();
+    let often = asked.iter().filter(|id| *id == "d").count();
+    assert_eq!(asked.len(), 200);
+    assert!((160..=198).contains(&often), "{often} of 180");
+}
+
+/// Wants to know of nobody unasked.
+struct Patient(Arc<Demand>);
+
+impl Selector<Plain> for Patient {
+    type Memory = ();
+    type Table = ();
+    fn memory(&self, _: &Plain) {}
+    fn prepare(&self, _: &Members<'_, Plain, ()>) {}
+    fn demand(&self) -> Option<&Arc<Demand>> {
+        Some(&self.0)
+    }
+    fn select(&self, (): &(), pick: &Pick<'_, Plain, ()>) -> Option<At> {
+        self.0.asked();
+        (0..pick.len()).map(|index| pick.at(index)).find(|at| pick.is_open(*at))
+    }
+}
+
+#[test]
+fn the_longest_time_of_idling_is_no_harm() {
+    let script = Script::default();
+    let selector = Patient(Arc::new(Demand::new(1.0, Duration::MAX)));
+    let mut bench = Bench::probed(selector, &[1; 3], &script);
+    bench.run();
+    script.asked();
+    drop(bench.pick());
+    bench.run();
+    assert_eq!(script.asked().len(), 1);
 }
 
 #[test]
