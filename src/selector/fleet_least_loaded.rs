@@ -398,3 +398,31 @@ impl Named for FleetLeastLoaded {
         AnySelector::new(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_clients_is_reported_over_own_and_begins_large() {
+        let mut estimate = Estimate::default();
+        assert_eq!(estimate.clients().round(), 100.0);
+        let mut now = 0;
+        let mut learn = |reported, own, seconds| {
+            for _ in 0..seconds {
+                now += 1_000;
+                let weight = 10.0;
+                estimate.learn(Look { reported, own, weight }, Millis(now));
+            }
+            estimate.clients()
+        };
+        // Of what is seen, the half counts after ten seconds, and the prior for ten requests of a hundred clients.
+        let after = learn(400.0, 20.0, 60);
+        assert!((19.5..21.0).contains(&after), "{after}");
+        let after = learn(400.0, 400.0, 10);
+        assert!((1.8..2.0).contains(&after), "{after}");
+        assert!(learn(400.0, 400.0, 120) < 1.1);
+        // Nobody is less than one.
+        assert_eq!(learn(0.0, 400.0, 120), 1.0);
+    }
+}

@@ -280,6 +280,53 @@ fn own_requests_stand_for_those_of_all_clients() {
 }
 
 #[test]
+fn own_requests_are_not_counted_twice() {
+    let mut one = One::new(2.0, &[1; 2]);
+    one.hear("a", 5.0);
+    one.hear("b", 9.0);
+    let _a = [one.lease("a"), one.lease("a"), one.lease("a")];
+    // 1 × 3 + the 4 at a, 3 of which may be these: 7, and 8 at b.
+    assert_eq!(one.shares(), [100, 0, 0]);
+}
+
+#[test]
+fn who_was_not_heard_is_taken_for_the_mean_of_its_weight() {
+    let mut one = One::new(2.0, &[1, 1, 4]);
+    one.hear("a", 5.0);
+    one.hear("b", 9.0);
+    one.advance(Duration::from_secs(1));
+    // The mean is 6 for each unit of weight.
+    one.hear("a", 5.0);
+    one.hear("b", 9.0);
+    let _a = [one.lease("a"), one.lease("a")];
+    // 2 + 4 at a, 8 at b, 24 of 4 at c.
+    let shares = one.shares();
+    assert!(
+        shares[0] > 0 && shares[1] == 0 && shares[2] > 0,
+        "a tie of a and c: {shares:?}"
+    );
+}
+
+/// With nothing told, many clients do as if they were told how many they are; at once, and not after a while.
+#[test]
+fn the_number_of_clients_is_found_out() {
+    let requests = 30_000;
+    let one = || FleetLeastLoaded::new().with_clients(1.0).unwrap();
+    let wrong = Fleet::new(20, 10, one).run(0.9, requests);
+    let told = || FleetLeastLoaded::new().with_clients(20.0).unwrap();
+    let told = Fleet::new(20, 10, told).run(0.9, requests);
+    let found = Fleet::new(20, 10, FleetLeastLoaded::new).run(0.9, requests);
+    println!(
+        "mean {} found, {} told, {} told wrongly",
+        mean(&found),
+        mean(&told),
+        mean(&wrong)
+    );
+    assert!(mean(&found) < 1.05 * mean(&told));
+    assert!(mean(&found) < 0.9 * mean(&wrong));
+}
+
+#[test]
 fn queues_are_compared_over_weights() {
     let mut one = One::new(10.0, &[4, 2, 1]);
     one.hear("a", 13.0);

@@ -62,6 +62,16 @@ impl Bench {
         }
     }
 
+    /// Whom the next turns are, as one word.
+    fn word(&mut self, turns: usize) -> String {
+        (0..turns)
+            .map(|_| {
+                let at = self.pool.select(&Ask::new()).unwrap();
+                self.pool.id_at(at).unwrap().to_owned()
+            })
+            .collect()
+    }
+
     /// How often each member is taken.
     fn shares(&mut self, picks: usize) -> Vec<usize> {
         let mut taken: BTreeMap<At, usize> = BTreeMap::new();
@@ -172,6 +182,16 @@ fn the_backend_s_own_weight_multiplies_and_stands_alone_while_nothing_is_reporte
     // Twice as able, and the mean for the one that is silent: 2 × 1, 1 × 2, 1.5 × 3.
     bench.hear_for(1, &[Some((0.1, 100.0, 0.0)), Some((0.2, 100.0, 0.0)), None]);
     bench.assert_weights(&[4, 4, 9]);
+}
+
+#[test]
+fn with_one_report_alone_the_order_is_round_robin_s_own() {
+    let mut bench = bench(ReportedLoad::new().with_blackout(Duration::ZERO), &[5, 1, 1]);
+    // nginx's order, from a random turn on.
+    let before = bench.word(7);
+    assert!("aabacaaaabacaa".contains(&before), "{before}");
+    bench.hear_for(1, &[Some((0.1, 100.0, 0.0)), None, None]);
+    assert_eq!(bench.word(7), before);
 }
 
 #[test]
