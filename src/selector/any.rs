@@ -11,6 +11,8 @@ use super::{Completion, Demand, Members, Needs, Pick, Selector, roster::At};
 use crate::{backend::Backend, load::LoadReport};
 
 /// Any selector, its type erased: what a [`Strategy`](super::Strategy) makes. A pick costs one indirect call more.
+///
+/// Clones are one selector, with what it has learnt: give each pool one of its own.
 pub struct AnySelector<B>(Arc<dyn Erased<B>>);
 
 /// What an erased selector remembers of a member.

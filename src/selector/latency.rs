@@ -202,7 +202,7 @@ impl ByLatency {
             (Outcome::Cancelled | Outcome::Broken, Some(sample)) => {
                 let known = memory.estimate.read(now).or_else(|| self.of_all.mean().read(now));
                 if known.is_some_and(|known| sample > known) {
-                    memory.estimate.learn(sample, self.rule, now);
+                    memory.estimate.learn_more(sample, self.rule, now);
                 }
             }
             _ => {}
@@ -265,17 +265,14 @@ impl Estimate {
     }
 
     fn learn(&self, sample: f32, rule: Rule, now: Moment) {
+        self.change(|last| learnt(last, sample, rule, now));
+    }
+
+    /// The same, unless the sample is less than what is known by then.
+    fn learn_more(&self, sample: f32, rule: Rule, now: Moment) {
         self.change(|last| {
-            let Some((estimate, since)) = last else {
-                return Some((sample, now.millis));
-            };
-            let left = now.left(since);
-            match rule {
-                Rule::Peak if sample > estimate * left => Some((sample, now.millis)),
-                // Of several within a millisecond the first stands for all.
-                _ if left == 1.0 => None,
-                _ => Some((estimate * left + sample * (1.0 - left), now.millis)),
-            }
+            let is_more = last.is_none_or(|(estimate, since)| sample > estimate * now.left(since));
+            is_more.then(|| learnt(last, sample, rule, now)).flatten()
         });
     }
 
@@ -294,6 +291,20 @@ impl Estimate {
         let _ = self
             .0
             .fetch_update(Relaxed, Relaxed, |word| change(unpack(word)).map(pack));
+    }
+}
+
+/// What is known after a sample; none if that is what was known before.
+fn learnt(last: Option<(f32, u32)>, sample: f32, rule: Rule, now: Moment) -> Option<(f32, u32)> {
+    let Some((estimate, since)) = last else {
+        return Some((sample, now.millis));
+    };
+    let left = now.left(since);
+    match rule {
+        Rule::Peak if sample > estimate * left => Some((sample, now.millis)),
+        // Of several within a millisecond the first stands for all.
+        _ if left == 1.0 => None,
+        _ => Some((estimate * left + sample * (1.0 - left), now.millis)),
     }
 }
 

@@ -310,6 +310,17 @@ fn least_loaded_keeps_load_over_weight_even_among_many() {
 }
 
 #[test]
+fn members_drawn_by_weight_are_different_ones() {
+    // One that is drawn every other time, and is not idle.
+    let weights: Vec<u32> = [40].into_iter().chain([1; 40]).collect();
+    let mut bench = bench(least_of(2), &weights);
+    let _held = bench.load(0, 1);
+    let picks = 20_000;
+    // It is alone only if all draws but one in 2⁷ come to it; drawn twice, it would be one time in four.
+    assert!(bench.shares(picks)[0] < picks / 50);
+}
+
+#[test]
 fn the_first_available_is_filled_before_the_next() {
     let mut bench = bench_of(FirstAvailable::new(), &[1, 9, 5, 2], 3);
     assert_eq!(bench.word(5), "aaaaa");

@@ -21,7 +21,7 @@ use settings::Settings;
 /// Each request goes to the best member of a small pool of probe replies: Wydrowski, Kleinberg, Rumble and Archer, "[Load
 /// is not what you should balance: Introducing Prequal](https://www.usenix.org/conference/nsdi24/presentation/wydrowski)",
 /// NSDI 2024; parameters, their names and defaults are the paper's (§4 and §5). O(m), three atomic operations, and no
-/// reading of the clock.
+/// reading of the clock; a pick with which a probe is due wakes the driver, if that sleeps.
 ///
 /// Give the pool a [`probe`](crate::PoolBuilder::probe) whose reports carry the server's
 /// [`queue`](LoadReport::queue), its requests in flight (RIF), and [`latency`](LoadReport::latency), how long a request
