@@ -161,7 +161,7 @@ pub(super) struct Draw<'a> {
 impl Draw<'_> {
     /// The open member of the least `load`, which is 0 or more, over its weight: of all, or of as many as are drawn.
     /// Ties go by weight.
-    #[inline]
+    #[inline(never)]
     pub(super) fn least<B, M>(&self, pick: &Pick<'_, B, M>, load: impl Fn(At) -> f64) -> Option<At> {
         self.least_of(pick, |at| (load(at), pick.weight(at)))
     }
@@ -272,7 +272,7 @@ impl Draw<'_> {
         // The usual numbers have code of their own.
         match self.choices.get() {
             Some(_) if is_few => Self::of_all_equals(pick, rank),
-            Some(2) => Self::of_drawn_equals::<2, B, M>(2, pick, rank),
+            Some(2) => Self::of_two_equals(pick, rank),
             Some(8) => Self::of_drawn_equals::<8, B, M>(8, pick, rank),
             Some(d) => Self::of_drawn_equals::<{ Choices::MAX }, B, M>(d, pick, rank),
             None => self.least(pick, |at| rank(at).into()),
@@ -293,6 +293,24 @@ impl Draw<'_> {
             least
         });
         (!pick.is_empty()).then_some(At((least & ORDER) as u32))
+    }
+
+    /// Of two, in registers alone: what passes through memory would have to wait there for the lease's atomic operation.
+    #[inline(always)]
+    fn of_two_equals<B, M>(pick: &Pick<'_, B, M>, rank: impl Fn(At) -> u32) -> Option<At> {
+        let len = pick.len() as u64;
+        let (first, bits) = pick.with_random(|random| (random.below(len), random.next()));
+        // Any of the others, and one bit for ties.
+        let second = first + 1 + ((u128::from(bits) * u128::from(len - 1)) >> 64) as u64;
+        let second = second - len * u64::from(second >= len);
+        let [first, second] = [At(first as u32), At(second as u32)];
+        let key = |at, tie: u64| u64::from(rank(at)) << 1 | tie;
+        let tie = bits & 1;
+        Some(if key(first, tie) < key(second, 1 - tie) {
+            first
+        } else {
+            second
+        })
     }
 
     #[inline(always)]

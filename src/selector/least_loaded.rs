@@ -114,6 +114,7 @@ impl LeastLoaded {
 
     /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
     #[cold]
+    #[inline(never)]
     fn among_failing<B>(&self, alias: Option<&Alias>, pick: &Pick<'_, B, Failures>) -> Option<At> {
         let now = pick.stamp();
         self.failing.forget(now);
