@@ -27,12 +27,12 @@ pub(crate) fn run(title: &str, mut cases: Vec<Case>) -> bool {
     if is_measured {
         cases.insert(0, unit());
         let width = cases.iter().map(|case| case.name.len() + 2).max().unwrap_or(0);
-        println!("\n{title:<width$}{:>12}{:>10}{:>10}", "ns", "units", "budget");
+        println!("\n{title:<width$}{:>14}{:>14}{:>10}", "ns", "units", "budget");
         let figures = figures(&mut cases);
         for (case, figure) in cases.iter().zip(figures) {
             let budget = case.budget.map_or(String::new(), |budget| format!("{budget:.1}"));
             println!(
-                "{:<width$}{:>12.1}{:>10.2}{budget:>10}",
+                "{:<width$}{:>14.1}{:>14.2}{budget:>10}",
                 case.name, figure.nanos, figure.units
             );
         }
