@@ -3,8 +3,9 @@
 use std::{fmt, time::Instant};
 
 use super::{
+    memories::{Memories, Part},
     narrowed::Narrowed,
-    pick::{Memories, Part, Surroundings},
+    pick::Surroundings,
     roster::{At, Roster},
 };
 use crate::member::Lives;

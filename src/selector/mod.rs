@@ -77,6 +77,7 @@ mod latency;
 mod least_loaded;
 mod least_time;
 mod members;
+mod memories;
 mod narrowed;
 mod peak_ewma;
 mod pick;

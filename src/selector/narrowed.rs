@@ -1,7 +1,7 @@
 //! Some of a snapshot's members, for an inner selector that sees no others.
 
 use super::{
-    pick::{Memories, Recall},
+    memories::{Memories, Recall},
     roster::{At, Roster},
 };
 
