@@ -110,6 +110,10 @@ impl Named for Bounded<Box<Strategy>> {
     }
 
     fn around(&self, inner: Strategy) -> Option<Self> {
+        // Its few are full at once, of what would be their shares among all.
+        if matches!(inner, Strategy::Subset(_)) {
+            return None;
+        }
         let inner = Box::new(inner);
         Some(Self { inner, ..*self })
     }

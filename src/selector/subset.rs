@@ -150,6 +150,10 @@ impl Named for Subset {
     }
 
     fn around(&self, inner: Strategy) -> Option<Self> {
+        // Its probes go to any member, and hardly ever to the few.
+        if matches!(inner, Strategy::Prequal(_)) {
+            return None;
+        }
         let inner = Box::new(inner);
         Some(Self { inner, ..self.clone() })
     }

@@ -84,6 +84,13 @@ pub enum StrategyError {
     },
     /// A parameter's value is out of its range.
     Value(ParameterError),
+    /// One strategy undoes the other inside it.
+    Inside {
+        /// The outer strategy.
+        strategy: &'static str,
+        /// The inner one.
+        inner: &'static str,
+    },
     /// Strategies are inside each other deeper than makes sense.
     Depth,
 }
@@ -119,6 +126,12 @@ impl fmt::Display for StrategyError {
                 )
             }
             Self::Value(error) => error.fmt(f),
+            Self::Inside { strategy, inner } => {
+                write!(
+                    f,
+                    "invalid strategy: expected another than {inner} inside {strategy}, which undoes it"
+                )
+            }
             Self::Depth => write!(
                 f,
                 "invalid strategy: expected at most {} inside each other",

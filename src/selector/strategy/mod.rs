@@ -229,6 +229,14 @@ mod tests {
             ("bounded(random,ring)", "invalid strategy: expected a strategy once"),
             ("bounded(best)", "unknown strategy 'best': expected least_loaded, "),
             (
+                "bounded(subset(ring))",
+                "invalid strategy: expected another than subset inside bounded, which undoes it",
+            ),
+            (
+                "subset(prequal)",
+                "invalid strategy: expected another than prequal inside subset, which undoes it",
+            ),
+            (
                 "bounded(d=2)",
                 "unknown parameter 'd' of strategy bounded: expected a strategy, factor",
             ),

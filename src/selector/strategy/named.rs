@@ -19,7 +19,7 @@ pub(crate) trait Named: Clone + Default + 'static {
         None
     }
 
-    /// The same around another strategy; none if it is around none.
+    /// The same around another strategy; none if it is around none, or undoes that one.
     fn around(&self, inner: Strategy) -> Option<Self> {
         let _ = inner;
         None

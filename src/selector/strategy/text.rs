@@ -21,9 +21,11 @@ pub(super) fn read<S: Named>(inside: &str, depth: usize) -> Result<S, StrategyEr
         seen.push(key);
         settings = if key.is_empty() && settings.inner().is_some() {
             let inner = strategy(value, depth + 1)?;
-            settings
-                .around(inner)
-                .ok_or_else(|| StrategyError::Form(part.to_owned()))?
+            let undone = StrategyError::Inside {
+                strategy: S::NAME,
+                inner: inner.name(),
+            };
+            settings.around(inner).ok_or(undone)?
         } else {
             set(&settings, key, value)?
         };
