@@ -31,6 +31,7 @@
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
 //! - [`key`]: keys taken from requests, for selectors that bring the same key to the same place; [`KeyedLayer`].
+//! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
 //! - [`health`]: who is fit; how a pool's driver asks backends.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
@@ -65,7 +66,7 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod key;
-mod load;
+pub mod load;
 mod member;
 mod needs;
 #[cfg(feature = "orca")]
@@ -77,6 +78,8 @@ mod readiness;
 pub mod selector;
 #[cfg(feature = "proxy")]
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

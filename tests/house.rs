@@ -13,10 +13,10 @@ const CORE: [&str; 16] = [
     "error",
     "readiness",
     "key",
-    "load",
     "needs",
     "backend",
     "clock",
+    "load",
     "event",
     "trace",
     "member",
@@ -29,8 +29,8 @@ const CORE: [&str; 16] = [
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
-const PUBLIC: [&str; 10] = [
-    "key", "selector", "health", "balance", "http", "testing", "connect", "proxy", "server", "orca",
+const PUBLIC: [&str; 12] = [
+    "key", "load", "selector", "health", "balance", "http", "testing", "connect", "proxy", "server", "orca", "sim",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -54,16 +54,13 @@ mod error;
 mod format;
 mod header;
 mod json;
-mod latency;
 mod message;
-mod meter;
 mod protocol;
 mod report_load;
 mod reported_body;
 #[cfg(test)]
 mod tests;
 mod text;
-mod window;
 
 pub use error::OrcaError;
 pub use format::Format;

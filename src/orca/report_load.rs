@@ -14,11 +14,11 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    Format, HEADER, HEADER_BIN, ReportedBody,
-    meter::{InFlight, Meter},
+use super::{Format, HEADER, HEADER_BIN, ReportedBody};
+use crate::{
+    Clock, LoadReport,
+    load::{Meter, Metered},
 };
-use crate::{Clock, LoadReport};
 
 /// A layer for a server that answers each request with its load, in a header of ORCA (see [`orca`](crate::orca)): how
 /// many requests are in flight, this one included, until their responses' bodies have ended; how many were answered in a
@@ -32,7 +32,7 @@ use crate::{Clock, LoadReport};
 /// Nothing is locked, and nothing but the header's value allocated. A report that the service itself has put into its
 /// response is replaced.
 pub struct ReportLoad {
-    meter: Arc<Meter>,
+    meter: Meter,
     utilization: Option<Utilization>,
     format: Format,
 }
@@ -49,7 +49,7 @@ impl ReportLoad {
     /// The same by a clock of your own.
     pub fn on(clock: Clock) -> Self {
         Self {
-            meter: Arc::new(Meter::new(clock)),
+            meter: Meter::new(clock),
             utilization: None,
             format: Format::default(),
         }
@@ -73,8 +73,7 @@ impl ReportLoad {
 
     /// What would be reported now: for the answers to probes.
     pub fn load(&self) -> LoadReport {
-        // More requests than are not absurd do not fit into a machine.
-        self.complete(self.meter.load().unwrap_or_default())
+        self.complete(self.meter.load())
     }
 
     fn complete(&self, report: LoadReport) -> LoadReport {
@@ -83,9 +82,9 @@ impl ReportLoad {
         with.unwrap_or(report)
     }
 
-    fn answer<D: Body>(&self, mut response: Response<D>, in_flight: InFlight) -> Response<ReportedBody<D>> {
+    fn answer<D: Body>(&self, mut response: Response<D>, in_flight: Metered) -> Response<ReportedBody<D>> {
         let status = response.status();
-        let report = in_flight.answered(status.is_server_error()).unwrap_or_default();
+        let report = in_flight.answered(status.is_server_error());
         let headers = response.headers_mut();
         if let Some((name, value)) = self.format.header(&self.complete(report)) {
             headers.remove(HEADER);
@@ -106,7 +105,7 @@ impl Default for ReportLoad {
 impl Clone for ReportLoad {
     fn clone(&self) -> Self {
         Self {
-            meter: Arc::clone(&self.meter),
+            meter: self.meter.clone(),
             utilization: self.utilization.clone(),
             format: self.format,
         }
@@ -152,7 +151,7 @@ where
     }
 
     fn call(&mut self, request: Request<Content>) -> Self::Future {
-        let in_flight = Meter::begin(&self.report.meter);
+        let in_flight = self.report.meter.begin();
         Reported {
             future: self.inner.call(request),
             report: self.report.clone(),
@@ -168,7 +167,7 @@ pin_project! {
         #[pin]
         future: F,
         report: ReportLoad,
-        in_flight: Option<InFlight>,
+        in_flight: Option<Metered>,
     }
 }
 

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::meter::InFlight;
+use crate::load::Metered;
 
 pin_project! {
     /// A body whose request is in flight at this server until it ends or is dropped; that of a 101 (Switching Protocols),
@@ -18,12 +18,12 @@ pin_project! {
     pub struct ReportedBody<D> {
         #[pin]
         body: D,
-        in_flight: Option<InFlight>,
+        in_flight: Option<Metered>,
     }
 }
 
 impl<D: Body> ReportedBody<D> {
-    pub(super) fn new(body: D, in_flight: InFlight, status: StatusCode) -> Self {
+    pub(super) fn new(body: D, in_flight: Metered, status: StatusCode) -> Self {
         let is_over = is_over(&body) && status != StatusCode::SWITCHING_PROTOCOLS;
         Self {
             in_flight: (!is_over).then_some(in_flight),
