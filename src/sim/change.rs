@@ -1,0 +1,40 @@
+//! What befalls servers while requests come.
+
+use std::ops::Range;
+
+/// Something that befalls some servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// When, as a part of the time in which requests are measured: from 0, its begin, to 1, its end.
+    pub at: f64,
+    /// Which servers, counted from 0. Those that there are not are left out.
+    pub servers: Range<u32>,
+    /// What.
+    pub what: Befalls,
+}
+
+/// What may befall a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Befalls {
+    /// It becomes a member: the balancers are told.
+    Joins,
+    /// It is a member no more: the balancers are told. What it has been sent it finishes.
+    Leaves,
+    /// It drops what it has and refuses whatever comes. The balancers are not told.
+    Crashes,
+    /// It answers each request at once, with a failure. The balancers are not told.
+    FailsFast,
+    /// It takes requests and never answers any. The balancers are not told.
+    Swallows,
+    /// It serves again, after any of the above but leaving.
+    Serves,
+}
+
+impl Change {
+    /// One server.
+    pub fn of(server: u32, at: f64, what: Befalls) -> Self {
+        let servers = server..server.saturating_add(1);
+        Self { at, servers, what }
+    }
+}
