@@ -133,25 +133,16 @@ impl Scenario {
     /// # Errors
     /// If that is not from 0.01 to 2: with so many servers less, or more.
     pub fn replay(self, trace: Trace) -> Result<Self, ScenarioError> {
-        let recorded = trace.requests();
-        let total: Duration = recorded.iter().map(|request| request.service).sum();
-        let mean = total / (recorded.len().max(1) as u32);
-        let duration = recorded.last().map_or(Duration::ZERO, |last| last.arrival);
+        let number = trace.requests().len();
+        let total: Duration = trace.requests().iter().map(|request| request.service).sum();
+        let scenario = self.with_mean(total / number.max(1) as u32)?;
+        let load = scenario.recorded_load(&trace);
         let scenario = Self {
+            // A sixth of them warm the servers up.
+            requests: within("number of recorded requests", number as f64, REQUESTS)? as u32 / 6 * 5,
             arrivals: Arrivals::Recorded(Arc::new(trace)),
-            ..self
-        };
-        let requests = match &scenario.arrivals {
-            Arrivals::Recorded(trace) => trace.requests().len(),
-            _ => 0,
-        };
-        let scenario = scenario.with_mean(mean)?;
-        let scenario = Self {
-            // A part of them warm the servers up.
-            requests: within("number of recorded requests", requests as f64, REQUESTS)? as u32 / 6 * 5,
             ..scenario
         };
-        let load = total.as_secs_f64() / duration.as_secs_f64() / scenario.capacity();
         scenario.with_load(load)
     }
 
@@ -325,6 +316,13 @@ impl Scenario {
             .map_or(1.0, |antagonists| f64::midpoint(1.0, antagonists.speed));
         let speeds: f64 = (0..self.starting() as usize).map(|server| self.speed(server)).sum();
         speeds * left * f64::from(self.slots)
+    }
+
+    /// What recorded requests ask of the servers.
+    pub(super) fn recorded_load(&self, trace: &Trace) -> f64 {
+        let total: Duration = trace.requests().iter().map(|request| request.service).sum();
+        let duration = trace.requests().last().map_or(Duration::ZERO, |last| last.arrival);
+        total.as_secs_f64() / duration.as_secs_f64() / self.capacity()
     }
 
     /// How many requests come in a mean service time, on average.
