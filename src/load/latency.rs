@@ -7,11 +7,16 @@ use std::{
 
 /// The latencies of the last answers, by how many requests were in flight when each came: so that a server can tell how
 /// long a request takes that comes now (Wydrowski et al., "Load is not what you should balance: Introducing Prequal",
-/// NSDI 2024, §4). Numbers in flight are one class from each power of two to the next.
+/// NSDI 2024, §4). Numbers in flight are a class each up to seven, and then four classes from each power of two to the
+/// next: where requests begin to wait a class of its own, as those on either side take another time.
 #[derive(Debug)]
 pub(super) struct Latencies(Box<[Class; CLASSES]>);
 
-const CLASSES: usize = 24;
+/// There are two to the power of this many classes from each power of two to the next.
+const FINE: u32 = 2;
+/// The most requests that are told apart: a class is the leading bit's place, and the two bits behind it.
+const MOST: u64 = (1 << 24) - 1;
+const CLASSES: usize = 92;
 /// The longest that a report can say: with more, it would say nothing at all.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How many of each class are kept.
@@ -31,7 +36,9 @@ impl Default for Latencies {
 }
 
 fn class(in_flight: u64) -> usize {
-    (in_flight.max(1).ilog2() as usize).min(CLASSES - 1)
+    let number = in_flight.clamp(1, MOST);
+    let octave = number.ilog2().saturating_sub(FINE) as usize;
+    (octave << FINE) + (number >> octave) as usize
 }
 
 impl Latencies {
@@ -92,8 +99,11 @@ mod tests {
             (0, 3),
             (1, 3),
             (2, 3),
-            (4, 50),
+            // By classes there are 3 to either side, and the busier comes first.
+            (4, 3),
+            (5, 50),
             (8, 50),
+            (9, 50),
             (15, 50),
             (16, 50),
             (u64::MAX, 50),
