@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use equipoise::Strategy;
+
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
 const CORE: [&str; 16] = [
@@ -156,5 +158,31 @@ fn files_are_short() {
             "{}: {lines} lines; about 400 is the most that is read at once",
             path.display()
         );
+    }
+}
+
+/// The simulator drives what there is: of a strategy that it knew by name it could have rules of its own.
+#[test]
+fn the_simulator_knows_no_strategy() {
+    let camel = |name: &str| -> String {
+        let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+        words.collect()
+    };
+    let names: Vec<&str> = Strategy::all().map(|strategy| strategy.name()).collect();
+    let types: Vec<String> = names.iter().map(|name| camel(name)).collect();
+    let is_known = |word: &str| {
+        let bare = word.trim_matches('"');
+        // `random` is a word like others, but not between quotes.
+        let is_name = word != bare || bare.contains('_');
+        is_name && names.contains(&bare) || types.iter().any(|name| bare == name)
+    };
+    assert!(is_known("RoundRobin") && is_known("\"random\"") && is_known("peak_ewma") && !is_known("random"));
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sim")) {
+        let source = fs::read_to_string(&path).unwrap();
+        // Documentation shows how to name them.
+        let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '"'));
+        let known: Vec<&str> = words.filter(|word| is_known(word)).collect();
+        assert!(known.is_empty(), "{}: {known:?}", path.display());
     }
 }

@@ -1,0 +1,83 @@
+//! The same seed gives the same figures, whatever the strategy; all strategies get the same requests.
+
+use equipoise::{
+    Strategy,
+    sim::{Befalls, Change, Contender, Scenario, reference, simulate},
+};
+
+use super::{contender, scenario};
+
+fn small(name: &str) -> Scenario {
+    scenario(name)
+        .with_servers(20)
+        .unwrap()
+        .with_requests(2_000)
+        .unwrap()
+        .with_clients(3)
+        .unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let contenders = Strategy::all()
+        .map(Contender::new)
+        .chain([contender("least_loaded@+1")]);
+    // Who is always the first fills one server, and never ends: it has nothing to repeat.
+    for contender in contenders.filter(|contender| contender.strategy().name() != "first_available") {
+        let scenario = small("antagonists");
+        let [once, again] = [(); 2].map(|()| simulate(&scenario, &contender));
+        assert_eq!(once.latencies, again.latencies, "{contender}");
+        assert_eq!(once.figures, again.figures, "{contender}");
+        assert_eq!(once.loads, again.loads, "{contender}");
+        let other = simulate(&scenario.with_seed(1), &contender);
+        assert_ne!(once.latencies, other.latencies, "{contender}");
+    }
+}
+
+#[test]
+fn every_scenario_goes_by_and_no_request_is_lost() {
+    for (name, _) in Scenario::names() {
+        let scenario = scenario(name).with_requests(5_000).unwrap();
+        for run in [reference(&scenario), simulate(&scenario, &contender("least_loaded"))] {
+            let figures = &run.figures;
+            assert_eq!(figures.requests, 5_000, "{name}");
+            assert_eq!(run.latencies.len() as u64 + figures.errors, 5_000, "{name}");
+            let is_faulty = ["fail_fast", "black_hole", "crash"].contains(&name);
+            assert!(figures.errors == 0 || is_faulty, "{name}: {} errors", figures.errors);
+            assert_eq!(run.loads.len(), 201, "{name}");
+            assert!(
+                (0.0..=1.0).contains(&figures.utilization),
+                "{name}: {}",
+                figures.utilization
+            );
+        }
+    }
+}
+
+#[test]
+fn who_leaves_is_sent_nothing_and_who_joins_is() {
+    let changes = [Change::of(3, 0.0, Befalls::Leaves), Change::of(19, 0.5, Befalls::Joins)];
+    let scenario = small("equal").with_starting(19).unwrap().with_changes(changes).unwrap();
+    for run in [reference(&scenario), simulate(&scenario, &contender("round_robin"))] {
+        let fair = 2_000.0 / 19.0;
+        // One may be on its way while the measuring begins.
+        assert!(run.shares[3] <= 3, "{:?}", run.shares);
+        let joined = run.shares[19] as f64 / fair;
+        assert!((0.3..0.7).contains(&joined), "{:?}", run.shares);
+    }
+}
+
+#[test]
+fn utilization_is_the_load() {
+    for load in [0.3, 0.8] {
+        let scenario = scenario("equal")
+            .with_load(load)
+            .unwrap()
+            .with_requests(40_000)
+            .unwrap();
+        for run in [reference(&scenario), simulate(&scenario, &contender("least_loaded"))] {
+            let utilization = run.figures.utilization;
+            assert!((utilization / load - 1.0).abs() < 0.02, "{utilization} for {load}");
+        }
+    }
+}
