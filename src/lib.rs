@@ -62,6 +62,7 @@ pub mod connect;
 mod discover;
 mod error;
 mod event;
+mod excerpt;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;

@@ -10,8 +10,9 @@ use equipoise::Strategy;
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 16] = [
+const CORE: [&str; 17] = [
     "sync",
+    "excerpt",
     "error",
     "readiness",
     "key",
