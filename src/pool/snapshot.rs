@@ -219,7 +219,7 @@ impl<B, S> Core<B, S> {
 
 impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
-        let completion = Completion::new(outcome, started, self.surroundings.epoch, self.clock());
+        let completion = Completion::of_lease(outcome, started, self.surroundings.epoch, self.clock());
         self.selector.observe(memory, &completion);
     }
 
