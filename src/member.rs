@@ -145,9 +145,9 @@ pub(crate) trait Account: Send + Sync {
 }
 
 /// A selector's memory of a member, and whom the member reports to.
-pub(crate) struct Report<B, M> {
+pub(crate) struct Remembered<B, M> {
     pub(crate) memory: M,
-    pub(crate) keeper: Arc<dyn Keeper<M>>,
+    pub(crate) overseer: Arc<dyn Overseer<M>>,
     /// The newest backend, for those who list members: to go by the token would count as a request.
     pub(crate) backend: Mutex<Weak<B>>,
     /// Reports of load that made no sense. Here rather than with the counts that every request writes.
@@ -155,31 +155,31 @@ pub(crate) struct Report<B, M> {
 }
 
 /// The live states of a snapshot's members, by position.
-pub(crate) type Lives<B, M> = [Arc<Live<Report<B, M>>>];
+pub(crate) type Lives<B, M> = [Arc<Live<Remembered<B, M>>>];
 
 /// What all members of a pool report to: its selector, and whoever waits for a place.
-pub(crate) trait Keeper<M>: Send + Sync {
+pub(crate) trait Overseer<M>: Send + Sync {
     fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
     fn report(&self, memory: &M, report: &LoadReport);
     fn released(&self);
     fn pool(&self) -> Option<&str>;
 }
 
-impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
+impl<B: Send + Sync, M: Send + Sync> Account for Remembered<B, M> {
     fn observe(&self, outcome: Outcome, started: Stamp) {
-        self.keeper.observe(&self.memory, outcome, started);
+        self.overseer.observe(&self.memory, outcome, started);
     }
     fn report(&self, report: &LoadReport) {
-        self.keeper.report(&self.memory, report);
+        self.overseer.report(&self.memory, report);
     }
     fn reject_report(&self) {
         self.rejected_reports.fetch_add(1, Relaxed);
     }
     fn released(&self) {
-        self.keeper.released();
+        self.overseer.released();
     }
     fn pool(&self) -> Option<&str> {
-        self.keeper.pool()
+        self.overseer.pool()
     }
 }
 

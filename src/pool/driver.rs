@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    fault::{Backoff, guarded},
+    fault::{Retry, guarded},
     probing::Probing,
     registry::Registry,
     snapshot::{Core, Phase, Shared, Snapshot},
@@ -53,8 +53,8 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     dirty: bool,
     /// Snapshots that were in force; they are freed here, not by the request that lets go of them last.
     retired: Vec<Arc<Snapshot<B, S>>>,
-    discovery: Backoff,
-    publishing: Backoff,
+    discovery: Retry,
+    publishing: Retry,
     rest: Option<(Instant, Duration)>,
     retire: Option<Instant>,
     refresh: Option<Instant>,
@@ -84,8 +84,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             closers: Vec::new(),
             dirty: false,
             retired: Vec::new(),
-            discovery: Backoff::default(),
-            publishing: Backoff::default(),
+            discovery: Retry::default(),
+            publishing: Retry::default(),
             rest: None,
             retire: None,
             refresh: None,
@@ -236,7 +236,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                     return false;
                 }
             };
-            self.discovery = Backoff::default();
+            self.discovery = Retry::default();
             self.spoken();
             if let Some(id) = found.lost {
                 self.remove(id);
@@ -277,7 +277,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 }
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
-                self.publishing = Backoff::default();
+                self.publishing = Retry::default();
                 let parted = guarded(|| self.registry.part());
                 self.unless_failed(parted);
                 if let Some(probing) = &mut self.probing {

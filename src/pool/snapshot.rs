@@ -20,7 +20,7 @@ use crate::{
     discover::Mailbox,
     event::Subscribers,
     load::LoadReport,
-    member::{Keeper, Lives, Member, Outcome, Token},
+    member::{Lives, Member, Outcome, Overseer, Token},
     needs::Needs,
     readiness::Listener,
     selector::{At, Completion, Roster, Selector, Surroundings},
@@ -217,7 +217,7 @@ impl<B, S> Core<B, S> {
     }
 }
 
-impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
+impl<B: Backend, S: Selector<B>> Overseer<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
         let completion = Completion::of_lease(outcome, started, self.surroundings.epoch, self.clock());
         self.selector.observe(memory, &completion);
