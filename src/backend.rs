@@ -96,7 +96,7 @@ impl fmt::Display for Locality {
     }
 }
 
-/// The ready-made backend: a target of any type, an id, a weight, a priority and a place.
+/// The ready-made backend: a target of any type, an id, a weight, a priority and a locality.
 ///
 /// It is parsed from text as `TARGET[,id=TEXT][,weight=0..4294967295][,priority=0..255][,locality=REGION[/ZONE]]`;
 /// without `id` the target's own text is the id.

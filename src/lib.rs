@@ -30,7 +30,7 @@
 //! Where to go on:
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
-//! - [`key`]: keys taken from requests, for selectors that bring the same key to the same place; [`KeyedLayer`].
+//! - [`key`]: keys taken from requests, for selectors that bring the same key to the same backend; [`KeyedLayer`].
 //! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
 //! - [`health`]: who is fit; how a pool's driver asks backends.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.

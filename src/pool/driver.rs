@@ -34,7 +34,8 @@ const REFRESH: Duration = Duration::from_millis(1);
 const RETIRE: Duration = Duration::from_secs(1);
 
 /// The background task of a pool: takes in discovery and what handles post, publishes, sweeps. A future to be
-/// spawned; it is ready once the last handle of the pool is gone or the pool is closed and at rest.
+/// spawned; it is ready once the last clone of the pool is gone (a [`Handle`](crate::Handle) is none) or the pool is
+/// closed and at rest.
 ///
 /// A panic in a selector, a backend or discovery is caught and told as an event; the driver goes on.
 #[must_use = "a pool changes only while its driver is polled"]

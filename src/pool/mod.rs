@@ -180,7 +180,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         }
     }
 
-    /// Which places this ask may have: its own if it has tried some, or if its home takes no others.
+    /// What room this ask may have: its own if it has tried some members, or if its home takes no others.
     fn choice(&mut self, ask: &Ask) -> Choice {
         self.refresh();
         let is_closed = |at: At| at.index() >= self.snapshot.roster.open() as usize;
@@ -236,7 +236,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         Err(Refusal::Full)
     }
 
-    /// Whether there is a newer snapshot than this handle's.
+    /// Whether there is a newer snapshot than this clone's.
     #[inline]
     fn is_behind(&self) -> bool {
         self.shared.version() != self.snapshot.version
@@ -262,7 +262,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         at
     }
 
-    /// The id of the member at a position that this handle's last [`select`](Pool::select) returned.
+    /// The id of the member at a position that this clone's last [`select`](Pool::select) returned.
     pub fn id_at(&self, at: At) -> Option<&str> {
         self.snapshot.lives.get(at.index()).map(|live| &*live.id)
     }

@@ -96,7 +96,7 @@ fn queue() -> Admission {
 }
 
 #[tokio::test]
-async fn the_handle_that_was_ready_is_the_one_that_is_called_even_after_waiting() {
+async fn the_clone_that_was_ready_is_the_one_that_is_called_even_after_waiting() {
     let (mut pool, _driver) = builder(&["a"]).in_flight_limit(1).admission(queue()).build();
     let mut balanced = BalanceLayer::new(pool.clone()).layer(Strict(false));
     let lease = pool.pick(&Ask::new()).unwrap();

@@ -87,7 +87,7 @@ fn a_home_that_only_one_request_may_have_wakes_that_request() {
 }
 
 #[test]
-fn listing_members_takes_no_place() {
+fn listing_members_counts_as_no_request() {
     let (mut pool, mut driver) = builder(&["a"]).in_flight_limit(1).build();
     let members = pool.members();
     assert!(pool.pick(&Ask::new()).is_ok());

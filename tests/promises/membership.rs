@@ -57,7 +57,7 @@ fn a_limit_counts_the_leases_of_replaced_backends() {
 }
 
 #[test]
-fn the_driver_ends_with_the_last_handle_and_an_aborted_one_leaves_the_last_set() {
+fn the_driver_ends_with_the_last_clone_and_an_aborted_one_leaves_the_last_set() {
     let (pool, mut driver) = builder(&["a"]).build();
     let clone = pool.clone();
     drop(pool);

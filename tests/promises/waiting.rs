@@ -106,7 +106,7 @@ fn who_gives_up_lets_the_next_one_in() {
 }
 
 #[test]
-fn who_cannot_use_a_place_lets_one_behind_have_it() {
+fn who_cannot_use_room_lets_one_behind_have_it() {
     let admission = Admission::Queue {
         capacity: 8,
         deadline: DEADLINE,
