@@ -43,14 +43,15 @@
 //! # Features
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `tokio` | yes | the system clock, and `spawn`: without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
-//! | `http` | | `BalanceLayer::http` for clients that take an `http::Request` |
+//! | `tokio` | yes | the system clock, and `spawn`; without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
+//! | `http` | | `BalanceLayer::http` for hyper-util, reqwest and other clients that take an `http::Request` |
 //! | `serde` | | [`Strategy`] as a string in any serde format |
 //! | `connect` | | backends that are services: one connected service kept for each member |
-//! | `orca` | | load that servers report with their answers, read and written |
+//! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
-//! | `testing` | | for those who write selectors and services |
+//! | `sim` | | a simulation that drives real pools |
+//! | `testing` | | for those who write selectors and services: a property suite, scripted backends |
 //! | `full` | | all of these |
 
 mod ask;

@@ -146,6 +146,36 @@ fn the_parser_reads_what_rustfmt_writes() {
     }
 }
 
+/// The features that a table tells, in its order.
+fn told(table: &str) -> Vec<&str> {
+    let rows = table
+        .lines()
+        .filter_map(|line| line.trim_start_matches("//! ").strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+#[test]
+fn every_feature_is_told_twice_in_one_order() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let section = |text: &str, from: &str, to: &str| {
+        let (_, after) = text.split_once(from).unwrap();
+        after.split_once(to).unwrap().0.to_owned()
+    };
+    let readme = section(&read("README.md"), "\n## Features\n", "\n## ");
+    let docs = section(&read("src/lib.rs"), "\n//! # Features\n", "\n\n");
+    assert_eq!(told(&readme), told(&docs));
+    let manifest = section(&read("Cargo.toml"), "\n[features]\n", "\n[");
+    let mut features: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| line.split_once(" = [").map(|(name, _)| name))
+        .filter(|name| *name != "default")
+        .collect();
+    let mut told = told(&readme);
+    features.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, features);
+}
+
 #[test]
 fn files_are_short() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
