@@ -143,7 +143,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         if self.is_queued() {
             return Err(self.queued(ask));
         }
-        self.pick_from_queue(ask)
+        self.pick_now(ask)
     }
 
     /// Others wait: so does this one, if waiting is of any use to it.
@@ -174,7 +174,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     /// A pick, if it is this one's turn to look for one: without a queue there are no turns.
     fn pick_in_turn(&mut self, is_next: bool, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         if is_next || !self.shared.has_queue() {
-            self.pick_from_queue(ask)
+            self.pick_now(ask)
         } else {
             Err(Refusal::Queued)
         }
@@ -198,8 +198,9 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         self.shared.has_queue() && self.shared.core.gate.is_waited_at()
     }
 
+    /// A pick, whoever waits.
     #[inline(always)]
-    fn pick_from_queue(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
+    fn pick_now(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         for _ in 0..RACES {
             self.refresh();
             let roster = &self.snapshot.roster;

@@ -62,6 +62,10 @@
 //! One that narrows the choice for another ([`Bounded`], [`Subset`]; tiers, the near first) calls the inner one with
 //! [`Pick::closing`], which closes further members for it. Its memory is a pair, of which [`Pick::within`] and
 //! [`Members::within`] show the inner its own. Positions pass through unchanged, however deep.
+//!
+//! All that the inner one wants and learns has to be passed on: [`needs`](Selector::needs), [`refresh`](Selector::refresh)
+//! and [`demand`](Selector::demand) outwards, [`observe`](Selector::observe) and [`report`](Selector::report) inwards. What
+//! is forgotten is no error: they have defaults, and the inner selector then goes by what it has never heard.
 
 mod alias;
 mod any;
