@@ -46,7 +46,7 @@ impl Ask {
         }
     }
 
-    /// For selectors that bring the same key to the same place.
+    /// For selectors that bring the same key to the same backend.
     pub fn with_key(mut self, key: u64) -> Self {
         self.key = Some(key);
         self

@@ -1,8 +1,12 @@
 //! A backend: one thing that can serve a request.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+    sync::Arc,
+};
 
-use crate::readiness::Readiness;
+use crate::{excerpt::Excerpt, readiness::Readiness};
 
 /// One thing that can serve a request.
 ///
@@ -92,7 +96,7 @@ impl fmt::Display for Locality {
     }
 }
 
-/// The ready-made backend: a target of any type, an id, a weight, a priority and a place.
+/// The ready-made backend: a target of any type, an id, a weight, a priority and a locality.
 ///
 /// It is parsed from text as `TARGET[,id=TEXT][,weight=0..4294967295][,priority=0..255][,locality=REGION[/ZONE]]`;
 /// without `id` the target's own text is the id.
@@ -251,13 +255,12 @@ impl EndpointError {
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "invalid {} '{}': {}",
-            self.field,
-            self.value.escape_debug(),
-            self.allowed
-        )
+        write!(f, "invalid {} {}: ", self.field, Excerpt(&self.value))?;
+        // What is wrong with a target is said by its own type, which may repeat what it was given.
+        self.allowed.chars().try_for_each(|c| match c.is_control() {
+            true => c.escape_debug().try_for_each(|c| f.write_char(c)),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -299,5 +302,36 @@ mod tests {
             let error = text.parse::<Endpoint<SocketAddr>>().unwrap_err();
             assert_eq!(error.field(), field, "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_one_line_that_is_not_long() {
+        let long = "x".repeat(100_000);
+        for text in [
+            "\u{1b}[2J\n".to_owned(),
+            "1.2.3.4:80,weight=\u{1b}[2J\n1".to_owned(),
+            "1.2.3.4:80,\u{1b}[2J\n=1".to_owned(),
+            long.clone(),
+            format!("1.2.3.4:80,weight={long}"),
+            format!("1.2.3.4:80,{long}={long}"),
+        ] {
+            let told = text.parse::<Endpoint<SocketAddr>>().unwrap_err().to_string();
+            assert!(!told.contains(char::is_control), "{told:?}");
+            assert!(told.chars().count() < 200, "{} characters", told.chars().count());
+        }
+    }
+
+    #[test]
+    fn what_a_target_says_of_itself_stays_in_the_line() {
+        #[derive(Debug)]
+        struct Repeated;
+        impl FromStr for Repeated {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Err(format!("'{text}' is not one"))
+            }
+        }
+        let told = "a\n\u{1b}b".parse::<Endpoint<Repeated>>().unwrap_err().to_string();
+        assert_eq!(told, r"invalid target 'a\n\u{1b}b': 'a\n\u{1b}b' is not one");
     }
 }

@@ -20,6 +20,9 @@ pub trait Timer: Send + Sync + 'static {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
+/// Some 136 years, which every platform's instants can bear.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// When something was: one more than the nanoseconds since its pool was made, of which 62 bits are 146 years. 0 is
 /// never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,8 +78,7 @@ impl Clock {
 
     /// When `after` will have passed: after the longest time that clocks can tell, if that is shorter.
     pub(crate) fn deadline(&self, after: Duration) -> Instant {
-        // Some 136 years, which every platform's instants can bear.
-        self.now() + after.min(Duration::from_secs(u64::from(u32::MAX)))
+        self.now() + after.min(LONGEST)
     }
 
     /// A future that is ready once the clock has reached `deadline`.
@@ -122,7 +124,8 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// A clock that stands still until it is moved, for tests and simulations.
+/// A clock that stands still until it is moved, for tests and simulations. It goes some 136 years (2³² − 1 seconds) from
+/// where it started, and no further.
 ///
 /// ```
 /// use equipoise::ManualClock;
@@ -139,6 +142,7 @@ pub struct ManualClock(Arc<Mutex<Hands>>);
 
 struct Hands {
     now: Instant,
+    end: Instant,
     tickets: u64,
     sleepers: BTreeMap<(Instant, u64), Waker>,
 }
@@ -146,8 +150,10 @@ struct Hands {
 impl ManualClock {
     /// A clock that starts at an arbitrary instant.
     pub fn new() -> Self {
+        let now = Instant::now();
         Self(Arc::new(Mutex::new(Hands {
-            now: Instant::now(),
+            now,
+            end: now + LONGEST,
             tickets: 0,
             sleepers: BTreeMap::new(),
         })))
@@ -168,15 +174,17 @@ impl ManualClock {
         self.0.lock().sleepers.keys().next().map(|(deadline, _)| *deadline)
     }
 
-    /// Moves the clock on and wakes whoever slept until then, in the order of their deadlines.
+    /// Moves the clock on, to its end at most, and wakes whoever slept until then, in the order of their deadlines. As
+    /// long as nobody did, nothing is allocated: a simulation moves its clock for every event.
     pub fn advance(&self, by: Duration) {
-        let due: Vec<Waker> = {
-            let mut hands = self.0.lock();
-            hands.now += by;
-            let now = hands.now;
-            let later = hands.sleepers.split_off(&(now, u64::MAX));
-            std::mem::replace(&mut hands.sleepers, later).into_values().collect()
-        };
+        let mut due = Vec::new();
+        let mut hands = self.0.lock();
+        let now = hands.now.checked_add(by).map_or(hands.end, |now| now.min(hands.end));
+        hands.now = now;
+        while let Some(first) = hands.sleepers.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(first.remove());
+        }
+        drop(hands);
         // Woken outside the lock: a waker may poll at once.
         due.into_iter().for_each(Waker::wake);
     }
@@ -251,5 +259,38 @@ mod tests {
         assert!(long.poll_unpin(&mut cx).is_pending());
         drop(long);
         assert_eq!(manual.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_clock_moved_too_far_stands_at_its_end() {
+        let manual = ManualClock::new();
+        let start = manual.now();
+        manual.advance(Duration::from_secs(1));
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let mut last = manual.clock().sleep_until(start + LONGEST);
+        assert!(last.poll_unpin(&mut cx).is_pending());
+        for by in [Duration::MAX, Duration::MAX, LONGEST, Duration::from_nanos(1)] {
+            manual.advance(by);
+            assert_eq!(manual.now() - start, LONGEST);
+        }
+        assert!(last.poll_unpin(&mut cx).is_ready());
+        // What begins there can still be told from what is long over.
+        assert!(manual.clock().deadline(Duration::MAX) > manual.now());
+    }
+
+    #[test]
+    fn a_clock_that_wakes_nobody_allocates_nothing() {
+        let manual = ManualClock::new();
+        let mut cx = Context::from_waker(noop_waker_ref());
+        let mut sleep = manual.clock().sleep_until(manual.now() + Duration::from_secs(1));
+        assert!(sleep.poll_unpin(&mut cx).is_pending());
+        let allocations = allocation_counter::measure(|| {
+            for _ in 0..1000 {
+                manual.advance(Duration::from_micros(1));
+            }
+        });
+        assert_eq!(allocations.count_total, 0);
+        manual.advance(Duration::from_secs(1));
+        assert!(sleep.poll_unpin(&mut cx).is_ready());
     }
 }

@@ -94,7 +94,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.kind, self.backend()) {
-            (ErrorKind::Backend, Some(id)) => write!(f, "backend '{id}' failed"),
+            (ErrorKind::Backend, Some(id)) => write!(f, "backend '{}' failed", id.escape_debug()),
             (kind, _) => write!(f, "{}: {}", kind.name(), self.0.why),
         }
     }
@@ -114,5 +114,17 @@ impl fmt::Debug for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_can_not_break_the_line_of_a_message() {
+        let error = Error::backend_failed(Some("a\n\u{1b}[2J"), "refused");
+        assert_eq!(error.to_string(), r"backend 'a\n\u{1b}[2J' failed");
+        assert_eq!(error.backend(), Some("a\n\u{1b}[2J"));
     }
 }

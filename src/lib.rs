@@ -3,8 +3,7 @@
 //!
 //! ```
 //! use equipoise::{Assigned, BalanceLayer, BoxError, Endpoint, Pool};
-//! use tower_layer::Layer;
-//! use tower_service::Service;
+//! use tower::{Layer, Service, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! // A pool of backends, and a service that can call any of them.
@@ -18,8 +17,7 @@
 //!
 //! // One layer, and every call goes to the least loaded.
 //! let mut balanced = BalanceLayer::new(pool.clone()).layer(inner);
-//! std::future::poll_fn(|cx| Service::<&str>::poll_ready(&mut balanced, cx)).await?;
-//! println!("{}", balanced.call("hello").await?);
+//! println!("{}", balanced.ready().await?.call("hello").await?);
 //!
 //! // The set changes while calls go on.
 //! pool.handle().insert(Endpoint::new("c", "10.0.0.3:80")).await?;
@@ -28,12 +26,14 @@
 //! ```
 //!
 //! Where to go on:
+//! - [`Backend`] and [`Endpoint`]: what can be a member.
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
-//! - [`key`]: keys taken from requests, for selectors that bring the same key to the same place; [`KeyedLayer`].
+//! - [`key`]: keys taken from requests, for selectors that bring the same key to the same backend; [`KeyedLayer`].
 //! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
 //! - [`health`]: who is fit; how a pool's driver asks backends.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
+//! - [`ManualClock`] and [`PoolBuilder::seed`]: tests of all this that neither sleep nor depend on chance.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
@@ -43,14 +43,15 @@
 //! # Features
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `tokio` | yes | the system clock, and `spawn`: without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
-//! | `http` | | `BalanceLayer::http` for clients that take an `http::Request` |
+//! | `tokio` | yes | the system clock, and `spawn`; without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
+//! | `http` | | `BalanceLayer::http` for hyper-util, reqwest and other clients that take an `http::Request` |
 //! | `serde` | | [`Strategy`] as a string in any serde format |
 //! | `connect` | | backends that are services: one connected service kept for each member |
-//! | `orca` | | load that servers report with their answers, read and written |
+//! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
-//! | `testing` | | for those who write selectors and services |
+//! | `sim` | | a simulation that drives real pools |
+//! | `testing` | | for those who write selectors and services: a property suite, scripted backends |
 //! | `full` | | all of these |
 
 mod ask;
@@ -62,6 +63,7 @@ pub mod connect;
 mod discover;
 mod error;
 mod event;
+mod excerpt;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
@@ -87,16 +89,20 @@ mod trace;
 
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};
+#[doc(inline)]
 pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Keyed, KeyedLayer, Plain, Protocol};
 pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
+#[doc(inline)]
 pub use health::HealthProbe;
+#[doc(inline)]
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
+#[doc(inline)]
 pub use selector::{
     AnySelector, FirstAvailable, FleetLeastLoaded, LeastLoaded, LeastTime, ParameterError, PeakEwma, Prequal, Random,
     ReportedLoad, RoundRobin, Selector, Strategy, StrategyError,

@@ -1,7 +1,7 @@
 //! A member: a backend inside a pool, together with its live state.
 //!
 //! What is in flight at a member is the strong count of its [`Token`], less the one that the pool's registry holds:
-//! a lease is one more strong reference, so that taking and giving back a place are one atomic operation each, and a
+//! a lease is one more strong reference, so that taking and giving back one are one atomic operation each, and a
 //! snapshot, which holds tokens weakly, keeps nothing of a removed member alive. A backend that is replaced under the
 //! same id gets a new token; leases on the old one are added up until they end.
 
@@ -102,7 +102,7 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
 #[repr(align(64))]
 pub(crate) struct Token<A: ?Sized> {
     pub(crate) live: Arc<Live<dyn Account>>,
-    /// Whether a release has to be told: somebody may wait for a place (an in-flight limit is set), or the total is kept.
+    /// Whether a release has to be told: somebody may wait for room (an in-flight limit is set), or the total is kept.
     pub(crate) awaited: bool,
     /// What the selector wants to be told.
     pub(crate) needs: Needs,
@@ -138,16 +138,16 @@ pub(crate) trait Account: Send + Sync {
     fn report(&self, report: &LoadReport);
     /// What it said made no sense.
     fn reject_report(&self);
-    /// A place has become free.
+    /// There is room for one more.
     fn released(&self);
     /// The pool's name.
     fn pool(&self) -> Option<&str>;
 }
 
 /// A selector's memory of a member, and whom the member reports to.
-pub(crate) struct Report<B, M> {
+pub(crate) struct Remembered<B, M> {
     pub(crate) memory: M,
-    pub(crate) keeper: Arc<dyn Keeper<M>>,
+    pub(crate) overseer: Arc<dyn Overseer<M>>,
     /// The newest backend, for those who list members: to go by the token would count as a request.
     pub(crate) backend: Mutex<Weak<B>>,
     /// Reports of load that made no sense. Here rather than with the counts that every request writes.
@@ -155,31 +155,31 @@ pub(crate) struct Report<B, M> {
 }
 
 /// The live states of a snapshot's members, by position.
-pub(crate) type Lives<B, M> = [Arc<Live<Report<B, M>>>];
+pub(crate) type Lives<B, M> = [Arc<Live<Remembered<B, M>>>];
 
-/// What all members of a pool report to: its selector, and whoever waits for a place.
-pub(crate) trait Keeper<M>: Send + Sync {
+/// What all members of a pool report to: its selector, and whoever waits for room.
+pub(crate) trait Overseer<M>: Send + Sync {
     fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
     fn report(&self, memory: &M, report: &LoadReport);
     fn released(&self);
     fn pool(&self) -> Option<&str>;
 }
 
-impl<B: Send + Sync, M: Send + Sync> Account for Report<B, M> {
+impl<B: Send + Sync, M: Send + Sync> Account for Remembered<B, M> {
     fn observe(&self, outcome: Outcome, started: Stamp) {
-        self.keeper.observe(&self.memory, outcome, started);
+        self.overseer.observe(&self.memory, outcome, started);
     }
     fn report(&self, report: &LoadReport) {
-        self.keeper.report(&self.memory, report);
+        self.overseer.report(&self.memory, report);
     }
     fn reject_report(&self) {
         self.rejected_reports.fetch_add(1, Relaxed);
     }
     fn released(&self) {
-        self.keeper.released();
+        self.overseer.released();
     }
     fn pool(&self) -> Option<&str> {
-        self.keeper.pool()
+        self.overseer.pool()
     }
 }
 

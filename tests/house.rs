@@ -10,8 +10,9 @@ use equipoise::Strategy;
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 16] = [
+const CORE: [&str; 17] = [
     "sync",
+    "excerpt",
     "error",
     "readiness",
     "key",
@@ -143,6 +144,36 @@ fn the_parser_reads_what_rustfmt_writes() {
     ] {
         assert!(objection(module, name).is_none(), "{module} {name}");
     }
+}
+
+/// The features that a table tells, in its order.
+fn told(table: &str) -> Vec<&str> {
+    let rows = table
+        .lines()
+        .filter_map(|line| line.trim_start_matches("//! ").strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+#[test]
+fn every_feature_is_told_twice_in_one_order() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let section = |text: &str, from: &str, to: &str| {
+        let (_, after) = text.split_once(from).unwrap();
+        after.split_once(to).unwrap().0.to_owned()
+    };
+    let readme = section(&read("README.md"), "\n## Features\n", "\n## ");
+    let docs = section(&read("src/lib.rs"), "\n//! # Features\n", "\n\n");
+    assert_eq!(told(&readme), told(&docs));
+    let manifest = section(&read("Cargo.toml"), "\n[features]\n", "\n[");
+    let mut features: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| line.split_once(" = [").map(|(name, _)| name))
+        .filter(|name| *name != "default")
+        .collect();
+    let mut told = told(&readme);
+    features.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, features);
 }
 
 #[test]

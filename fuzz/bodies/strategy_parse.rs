@@ -27,7 +27,10 @@ fn strategy(text: &str) {
             let _ = strategy.selector::<Endpoint<()>>();
         }
         // An error that names neither what was given nor what is allowed helps nobody.
-        Err(error) => assert!(error.to_string().contains("expected"), "{text:?}: {error}"),
+        Err(error) => {
+            assert!(error.to_string().contains("expected"), "{text:?}: {error}");
+            is_short(&error.to_string());
+        }
     }
 }
 
@@ -43,8 +46,15 @@ fn endpoint(text: &str) {
             let fields = HashSet::from(["target", "id", "weight", "priority", "locality", "field"]);
             assert!(fields.contains(error.field()), "{text:?}: {error}");
             assert!(error.to_string().starts_with("invalid "), "{text:?}: {error}");
+            is_short(&error.to_string());
         }
     }
+}
+
+/// A message is one line that can be read, whatever it is about.
+fn is_short(message: &str) {
+    assert!(!message.contains(char::is_control), "{message:?}");
+    assert!(message.chars().count() < 400, "{message:?}");
 }
 
 /// The text that an endpoint is read from.

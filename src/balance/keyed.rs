@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::{Answer, Dispatch};
 use crate::{ask::Ask, key::HashKey};
 
-/// Takes a key from each request, for selectors that bring the same key to the same place.
+/// Takes a key from each request, for selectors that bring the same key to the same backend.
 ///
 /// It goes around a [`BalanceLayer`](super::BalanceLayer), or around what is around one: further out than what calls
 /// several times for one request, so that the key is taken once.

@@ -11,8 +11,7 @@ use crate::{backend::Backend, pool::Pool, selector::Selector};
 ///
 /// ```
 /// use equipoise::{Assigned, BalanceLayer, BoxError, Endpoint, Pool};
-/// use tower_layer::Layer;
-/// use tower_service::Service;
+/// use tower::{Layer, Service, ServiceExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), equipoise::Error> {
 /// let pool = Pool::builder()
@@ -26,8 +25,7 @@ use crate::{backend::Backend, pool::Pool, selector::Selector};
 /// });
 /// let mut balanced = BalanceLayer::new(pool).layer(inner);
 ///
-/// std::future::poll_fn(|cx| Service::<&str>::poll_ready(&mut balanced, cx)).await?;
-/// println!("{}", balanced.call("hello").await?);
+/// println!("{}", balanced.ready().await?.call("hello").await?);
 /// # Ok(()) }
 /// ```
 pub struct BalanceLayer<B: Backend, S: Selector<B>, P = Plain, A = Identity> {

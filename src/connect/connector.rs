@@ -35,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// had proven itself; once an attempt has failed, it is failing until there is a connection again: see [`Backoff`].
 ///
 /// A connector remembers the services that it made, for as long as they live: a backend of the same id that is reached
-/// in the same way is given the same one, so that an update of weight, priority or place keeps the connection. So do
+/// in the same way is given the same one, so that an update of weight, priority or locality keeps the connection. So do
 /// two members of one id in two pools; to have two connections take two connectors. (Two that are asked for in the same
 /// instant, by two threads, may get one each.)
 ///

@@ -5,4 +5,4 @@ mod source;
 
 pub use handle::{Applied, Handle};
 pub(crate) use handle::{Command, Mailbox, Order};
-pub(crate) use source::{Keyed, Source};
+pub(crate) use source::{Discovery, Source};

@@ -28,13 +28,13 @@ pub(crate) struct Found<B> {
 
 /// Translates a discovery's keys. A key may come again with a backend of another id, and two keys may bring the same
 /// id: the later then owns it, and the earlier's removal takes nothing away.
-pub(crate) struct Keyed<D: Discover> {
+pub(crate) struct Discovery<D: Discover> {
     discover: Pin<Box<D>>,
     ids: HashMap<D::Key, Arc<str>, RandomState>,
     owners: HashMap<Arc<str>, D::Key, RandomState>,
 }
 
-impl<D: Discover<Key: Hash + Clone>> Keyed<D> {
+impl<D: Discover<Key: Hash + Clone>> Discovery<D> {
     pub(crate) fn new(discover: D, hashing: RandomState) -> Self {
         Self {
             discover: Box::pin(discover),
@@ -54,7 +54,7 @@ impl<D: Discover<Key: Hash + Clone>> Keyed<D> {
     }
 }
 
-impl<D> Source<D::Service> for Keyed<D>
+impl<D> Source<D::Service> for Discovery<D>
 where
     D: Discover<Key: Hash + Clone + Send, Service: Backend, Error: Into<BoxError>> + Send,
 {

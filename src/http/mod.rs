@@ -17,7 +17,7 @@
 //! ```
 //!
 //! # Keys
-//! For selectors that bring the same key to the same place, a [`KeyedLayer`](crate::KeyedLayer) takes a key from each
+//! For selectors that bring the same key to the same backend, a [`KeyedLayer`](crate::KeyedLayer) takes a key from each
 //! request: [`CookieKey`], [`HeaderKey`], [`PathKey`], [`QueryKey`] or [`ClientAddress`], a closure, or a
 //! [chain](crate::key#chains) of them. A value that is empty is no key. Each is hashed with XXH3 unless told otherwise.
 //!

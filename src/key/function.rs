@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::excerpt::Excerpt;
+
 /// A named, version-stable hash function from bytes to 64 bits, with seed 0.
 ///
 /// ```
@@ -79,11 +81,8 @@ pub struct UnknownHashFunction(String);
 
 impl fmt::Display for UnknownHashFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown hash function '{}': expected xxh3, xxh64 or crc32",
-            self.0.escape_debug()
-        )
+        let name = Excerpt(&self.0);
+        write!(f, "unknown hash function {name}: expected xxh3, xxh64 or crc32")
     }
 }
 

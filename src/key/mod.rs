@@ -1,4 +1,4 @@
-//! Keys: 64 bits taken from a request, for selectors that want the same request at the same place.
+//! Keys: 64 bits taken from a request, for selectors that want the same request at the same backend.
 //!
 //! A [`HashKey`] takes a key from a request: the extractors of `http` do (feature `http`), any closure does, and so
 //! does a chain of several. [`KeyedLayer`](crate::KeyedLayer) takes it before a request is balanced.

@@ -76,7 +76,7 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
     fn look(&mut self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
         let choice = self.pool.choice(&self.ask);
         self.pool.shared().core.gate.choose(ticket, choice);
-        let refusal = match self.pool.pick_from_queue(&self.ask) {
+        let refusal = match self.pool.pick_now(&self.ask) {
             Ok(lease) => return Poll::Ready(Ok(lease)),
             Err(refusal) => refusal,
         };

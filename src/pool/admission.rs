@@ -27,12 +27,12 @@ pub enum Admission {
 
 /// Those who wait, in the order in which they came.
 ///
-/// A waiter is *called* when it has reason to look again. The invariant: while a place is free that somebody who waits
+/// A waiter is *called* when it has reason to look again. The invariant: while there is room that somebody who waits
 /// may have, somebody is called or about to be. So a release calls the first who is not called; a waiter takes its call
 /// before it looks, never after; one that looked in vain passes the call on to those who may have what it may not; and
 /// whoever leaves, served or not, calls the next.
 ///
-/// A release writes the place's count and then reads `waiting`; a waiter writes `waiting` and then reads the counts.
+/// A release writes the member's count and then reads `waiting`; a waiter writes `waiting` and then reads the counts.
 /// With a sequentially consistent fence between the two on either side at least one sees the other.
 ///
 /// Wakers are not our code: they are cloned, dropped and woken outside the lock.
@@ -54,7 +54,7 @@ struct Waiter {
     deadline: Instant,
 }
 
-/// Which of the places that are free a waiter may have.
+/// What room a waiter may have: that of which members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// Any that another may have.
@@ -92,7 +92,7 @@ impl Gate {
     }
 
     /// Joins the queue; none if it is full. Says whether to look once more, now that a release would call: unless there
-    /// is somebody ahead who would have taken any place that this one may have.
+    /// is somebody ahead who would have taken any room that this one may have.
     pub(crate) fn enter(
         &self,
         waker: &Waker,
@@ -138,7 +138,7 @@ impl Gate {
         called
     }
 
-    /// Which places the waiter may have, by what it is about to look at: told before it looks, so that who passes a call
+    /// What room the waiter may have, by what it is about to look at: told before it looks, so that who passes a call
     /// on never judges it by older members than it has seen.
     pub(crate) fn choose(&self, ticket: Ticket, choice: Choice) {
         self.with_queue(|queue| {
@@ -166,8 +166,8 @@ impl Gate {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// The place that this waiter looked for in vain may suit one behind it: any, if it may not have them all itself;
-    /// else one that has a place of its own.
+    /// What this waiter may not have may suit one behind it: any, if it may not have all itself; else one that may have
+    /// what others may not.
     pub(crate) fn pass_on(&self, ticket: Ticket, choice: Choice) {
         let suits = |behind: Ticket, waiter: &Waiter| {
             behind > ticket && (choice == Choice::Own || waiter.choice == Choice::Own)
@@ -176,7 +176,7 @@ impl Gate {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// A place may be free: calls the first who is not called.
+    /// There may be room: calls the first who is not called.
     #[cold]
     fn call(&self) {
         let next = self.with_queue(|queue| queue.call(|_, _| true));

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backend::Backend,
     clock::Clock,
-    discover::{Keyed, Mailbox, Source},
+    discover::{Discovery, Mailbox, Source},
     error::BoxError,
     event::Subscribers,
     health::{AnyProbe, HealthProbe},
@@ -84,7 +84,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
     where
         D: Discover<Key: Hash + Clone + Send, Service = B, Error: Into<BoxError>> + Send + 'static,
     {
-        self.source = Some(Box::new(|hashing| Box::new(Keyed::new(discover, hashing))));
+        self.source = Some(Box::new(|hashing| Box::new(Discovery::new(discover, hashing))));
         self
     }
 

@@ -1,5 +1,7 @@
 //! The one background task of a pool.
 
+mod intake;
+
 use std::{
     fmt,
     future::Future,
@@ -10,7 +12,7 @@ use std::{
 };
 
 use super::{
-    fault::{Backoff, guarded},
+    fault::{Retry, guarded},
     probing::Probing,
     registry::Registry,
     snapshot::{Core, Phase, Shared, Snapshot},
@@ -18,14 +20,12 @@ use super::{
 use crate::{
     backend::Backend,
     clock::Sleep,
-    discover::{Command, Mailbox, Order, Source},
+    discover::{Mailbox, Source},
     event::{Event, Subscribers},
     selector::Selector,
     trace,
 };
 
-/// How many changes are taken in before they are published, should discovery never pause.
-const BATCH: usize = 65_536;
 /// How often to look whether draining members have come to rest. Looking costs a release nothing; telling would.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// The most often that a selector may want its table anew.
@@ -34,7 +34,8 @@ const REFRESH: Duration = Duration::from_millis(1);
 const RETIRE: Duration = Duration::from_secs(1);
 
 /// The background task of a pool: takes in discovery and what handles post, publishes, sweeps. A future to be
-/// spawned; it is ready once the last handle of the pool is gone or the pool is closed and at rest.
+/// spawned; it is ready once the last clone of the pool is gone (a [`Handle`](crate::Handle) is none) or the pool is
+/// closed and at rest.
 ///
 /// A panic in a selector, a backend or discovery is caught and told as an event; the driver goes on.
 #[must_use = "a pool changes only while its driver is polled"]
@@ -53,8 +54,8 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     dirty: bool,
     /// Snapshots that were in force; they are freed here, not by the request that lets go of them last.
     retired: Vec<Arc<Snapshot<B, S>>>,
-    discovery: Backoff,
-    publishing: Backoff,
+    discovery: Retry,
+    publishing: Retry,
     rest: Option<(Instant, Duration)>,
     retire: Option<Instant>,
     refresh: Option<Instant>,
@@ -84,8 +85,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             closers: Vec::new(),
             dirty: false,
             retired: Vec::new(),
-            discovery: Backoff::default(),
-            publishing: Backoff::default(),
+            discovery: Retry::default(),
+            publishing: Retry::default(),
             rest: None,
             retire: None,
             refresh: None,
@@ -105,159 +106,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         self.refresh = every.map(|every| self.core.clock().deadline(every.max(REFRESH)));
     }
 
-    fn take_orders(&mut self, cx: &mut Context<'_>) {
-        for Order { command, applied } in self.mailbox.take(cx.waker()) {
-            let done = match command {
-                Command::Insert(backend) => self.insert(backend),
-                Command::Update(backend) => self.update(backend),
-                Command::Remove(id) => Some(self.remove(id)),
-                Command::Drain(id) => Some(self.drain(id, true)),
-                Command::Undrain(id) => Some(self.drain(id, false)),
-                Command::Close => {
-                    self.close();
-                    self.closers.push(applied);
-                    continue;
-                }
-            };
-            // A panic in the backend's or the selector's code: dropping `applied` says that it did not work.
-            if let Some(done) = done {
-                self.applied.push((applied, done));
-            }
-        }
-    }
-
-    /// Whether the id is new; none if the backend's or the selector's code panicked.
-    fn insert(&mut self, backend: B) -> Option<bool> {
-        let registry = &mut self.registry;
-        let inserted = guarded(|| {
-            let id: Arc<str> = backend.id().into();
-            (registry.insert(backend), id)
-        });
-        let (is_new, id) = self.unless_failed(inserted)?;
-        self.dirty = true;
-        self.news.push(if is_new {
-            Event::Added { id }
-        } else {
-            Event::Updated { id }
-        });
-        Some(is_new)
-    }
-
-    /// Whether the id is known; none as above.
-    fn update(&mut self, backend: B) -> Option<bool> {
-        let known = guarded(|| self.registry.contains(backend.id()));
-        let known = self.unless_failed(known)?;
-        if known {
-            self.insert(backend)?;
-        }
-        Some(known)
-    }
-
     fn unless_failed<T>(&mut self, result: Result<T, Arc<str>>) -> Option<T> {
         result
             .map_err(|error| self.news.push(Event::PublishFailed { error }))
             .ok()
-    }
-
-    fn remove(&mut self, id: Arc<str>) -> bool {
-        let known = self.registry.remove(&id);
-        if known {
-            self.dirty = true;
-            self.news.push(Event::Removed { id });
-        }
-        known
-    }
-
-    /// Whether the id is a member that now drains, or did and does no more.
-    fn drain(&mut self, id: Arc<str>, drains: bool) -> bool {
-        let changed = self.registry.drain(&id, drains);
-        if changed == Some(true) {
-            self.dirty = true;
-            self.look_soon();
-            self.news.push(if drains {
-                Event::DrainStarted { id }
-            } else {
-                Event::DrainEnded { id }
-            });
-        }
-        if drains {
-            changed.is_some()
-        } else {
-            changed == Some(true)
-        }
-    }
-
-    /// Not at once: first the change has to be published, and picks under way on the last snapshot to be over.
-    fn look_soon(&mut self) {
-        self.rest = Some((self.core.clock().now() + REST.0, REST.0));
-    }
-
-    fn close(&mut self) {
-        if self.phase != Phase::Closed {
-            self.phase = Phase::Closed;
-            self.dirty = true;
-            self.look_soon();
-            self.news.push(Event::Closed);
-            self.end_discovery();
-        }
-    }
-
-    fn end_discovery(&mut self) {
-        let source = self.source.take();
-        // Its drop is not our code, and its panic no reason to stop.
-        let _ = guarded(|| drop(source));
-    }
-
-    /// Takes in all that discovery has ready. True if there was more than a batch.
-    fn take_found(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.discovery.holds(self.core.clock().now()) {
-            return false;
-        }
-        for _ in 0..BATCH {
-            let Some(source) = self.source.as_mut() else {
-                return false;
-            };
-            let found = match guarded(|| source.poll_found(cx)) {
-                Ok(Poll::Pending) => return false,
-                Ok(Poll::Ready(Some(Ok(found)))) => found,
-                Ok(Poll::Ready(Some(Err(error)))) => {
-                    let told = guarded(|| error.to_string().into());
-                    self.discovery_failed(told.unwrap_or_else(|panic| panic));
-                    return false;
-                }
-                Ok(Poll::Ready(None)) => {
-                    self.end_discovery();
-                    self.spoken();
-                    self.news.push(Event::DiscoveryEnded);
-                    return false;
-                }
-                Err(error) => {
-                    self.discovery_failed(error);
-                    return false;
-                }
-            };
-            self.discovery = Backoff::default();
-            self.spoken();
-            if let Some(id) = found.lost {
-                self.remove(id);
-            }
-            if let Some(backend) = found.found {
-                self.insert(backend);
-            }
-        }
-        true
-    }
-
-    fn discovery_failed(&mut self, error: Arc<str>) {
-        self.discovery.failed(self.core.clock().now());
-        self.news.push(Event::DiscoveryFailed { error });
-    }
-
-    fn spoken(&mut self) {
-        if self.phase == Phase::Silent {
-            self.phase = Phase::Serving;
-            self.dirty = true;
-        }
     }
 
     fn publish(&mut self, shared: &Shared<B, S>) {
@@ -277,7 +129,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 }
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
-                self.publishing = Backoff::default();
+                self.publishing = Retry::default();
                 let parted = guarded(|| self.registry.part());
                 self.unless_failed(parted);
                 if let Some(probing) = &mut self.probing {
@@ -328,6 +180,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     fn announce(&self, event: &Event) {
         trace::change(self.core.name.as_deref(), event);
         self.subscribers.tell(event);
+    }
+
+    /// Plans a look at who has come to rest. Not at once: first the change has to be published, and picks under way on the last snapshot to be over.
+    fn look_soon(&mut self) {
+        self.rest = Some((self.core.clock().now() + REST.0, REST.0));
     }
 
     fn sweep(&mut self) {

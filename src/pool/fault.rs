@@ -8,18 +8,18 @@ use std::{
 };
 
 /// How long to leave discovery, or a selector that panics, alone after a failure: doubled each time.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// When to try again what failed.
 #[derive(Default)]
-pub(super) struct Backoff {
+pub(super) struct Retry {
     pub(super) until: Option<Instant>,
     last: Duration,
 }
 
-impl Backoff {
+impl Retry {
     pub(super) fn failed(&mut self, now: Instant) {
-        self.last = (self.last * 2).clamp(RETRY.0, RETRY.1);
+        self.last = (self.last * 2).clamp(PAUSE.0, PAUSE.1);
         self.until = Some(now + self.last);
     }
 

@@ -143,7 +143,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         if self.is_queued() {
             return Err(self.queued(ask));
         }
-        self.pick_from_queue(ask)
+        self.pick_now(ask)
     }
 
     /// Others wait: so does this one, if waiting is of any use to it.
@@ -174,13 +174,13 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     /// A pick, if it is this one's turn to look for one: without a queue there are no turns.
     fn pick_in_turn(&mut self, is_next: bool, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         if is_next || !self.shared.has_queue() {
-            self.pick_from_queue(ask)
+            self.pick_now(ask)
         } else {
             Err(Refusal::Queued)
         }
     }
 
-    /// Which places this ask may have: its own if it has tried some, or if its home takes no others.
+    /// What room this ask may have: its own if it has tried some members, or if its home takes no others.
     fn choice(&mut self, ask: &Ask) -> Choice {
         self.refresh();
         let is_closed = |at: At| at.index() >= self.snapshot.roster.open() as usize;
@@ -198,8 +198,9 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         self.shared.has_queue() && self.shared.core.gate.is_waited_at()
     }
 
+    /// A pick, whoever waits.
     #[inline(always)]
-    fn pick_from_queue(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
+    fn pick_now(&mut self, ask: &Ask) -> Result<Lease<Arc<B>>, Refusal> {
         for _ in 0..RACES {
             self.refresh();
             let roster = &self.snapshot.roster;
@@ -236,7 +237,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         Err(Refusal::Full)
     }
 
-    /// Whether there is a newer snapshot than this handle's.
+    /// Whether there is a newer snapshot than this clone's.
     #[inline]
     fn is_behind(&self) -> bool {
         self.shared.version() != self.snapshot.version
@@ -262,7 +263,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         at
     }
 
-    /// The id of the member at a position that this handle's last [`select`](Pool::select) returned.
+    /// The id of the member at a position that this clone's last [`select`](Pool::select) returned.
     pub fn id_at(&self, at: At) -> Option<&str> {
         self.snapshot.lives.get(at.index()).map(|live| &*live.id)
     }

@@ -20,7 +20,7 @@ use crate::{
     backend::Backend,
     clock::Clock,
     health::{AnyProbe, Report},
-    member::{Account, Live, MemberId, Report as Remembered},
+    member::{Account, Live, MemberId, Remembered},
     selector::{At, Demand, Generator, Selector},
 };
 

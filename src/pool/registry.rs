@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::snapshot::{Core, Phase, Snapshot};
 use crate::{
     backend::Backend,
-    member::{Counts, Live, MemberId, Replaced, Report, Token},
+    member::{Counts, Live, MemberId, Remembered, Replaced, Token},
     selector::{Members, Roster, Row, Selector},
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
 struct Entry<B, M> {
     id: Arc<str>,
     token: Arc<Token<Arc<B>>>,
-    live: Arc<Live<Report<B, M>>>,
+    live: Arc<Live<Remembered<B, M>>>,
     /// Replaced under the same id, with leases perhaps. Held until a look finds none, so that a lease is counted however
     /// late it comes.
     earlier: Vec<Replaced<B>>,
@@ -63,14 +63,14 @@ enum Drain {
 }
 
 /// An entry as it goes into a snapshot.
-struct Member<'a, B, M> {
+struct Listed<'a, B, M> {
     entry: &'a Entry<B, M>,
     weight: u32,
     /// None if it takes nothing new.
     priority: Option<u8>,
 }
 
-impl<'a, B: Backend, M> Member<'a, B, M> {
+impl<'a, B: Backend, M> Listed<'a, B, M> {
     fn new(entry: &'a Entry<B, M>, serving: bool) -> Self {
         // A closed pool asks nobody: what panics must not keep it open.
         let serves = serving && entry.drain == Drain::No;
@@ -118,7 +118,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     }
 
     /// Whether this is still a member, and this its backend.
-    pub(super) fn is_current(&self, live: &Live<Report<B, S::Memory>>, backend: &Weak<B>) -> bool {
+    pub(super) fn is_current(&self, live: &Live<Remembered<B, S::Memory>>, backend: &Weak<B>) -> bool {
         let entry = self
             .places
             .get(&*live.id)
@@ -128,7 +128,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         })
     }
 
-    fn token(&self, backend: Arc<B>, live: &Arc<Live<Report<B, S::Memory>>>) -> Arc<Token<Arc<B>>> {
+    fn token(&self, backend: Arc<B>, live: &Arc<Live<Remembered<B, S::Memory>>>) -> Arc<Token<Arc<B>>> {
         *live.account.backend.lock() = Arc::downgrade(&backend);
         Arc::new(Token {
             backend,
@@ -154,9 +154,9 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             counts: Counts::default(),
             id: (&*id).into(),
             member: MemberId::fresh(),
-            account: Report {
+            account: Remembered {
                 memory: self.core.selector.memory(&backend),
-                keeper: Arc::clone(&self.core) as _,
+                overseer: Arc::clone(&self.core) as _,
                 backend: Mutex::default(),
                 rejected_reports: AtomicU64::new(0),
             },
@@ -248,10 +248,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// the selector takes.
     pub(super) fn snapshot(&mut self, phase: Phase) -> Snapshot<B, S> {
         // A weight is asked for once: were it to change meanwhile, the snapshot would contradict itself.
-        let row = |entry| Member::new(entry, phase != Phase::Closed);
+        let row = |entry| Listed::new(entry, phase != Phase::Closed);
         let members: Vec<_> = self.entries.iter().flatten().map(row).collect();
         let priority = members.iter().filter_map(|member| member.priority).min();
-        let is_open = |member: &Member<'_, B, S::Memory>| member.priority.is_some() && member.priority == priority;
+        let is_open = |member: &Listed<'_, B, S::Memory>| member.priority.is_some() && member.priority == priority;
         let (mut order, rest): (Vec<_>, Vec<_>) = members.into_iter().partition(is_open);
         let open = order.len();
         order.extend(rest);

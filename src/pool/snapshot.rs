@@ -20,7 +20,7 @@ use crate::{
     discover::Mailbox,
     event::Subscribers,
     load::LoadReport,
-    member::{Keeper, Lives, Member, Outcome, Token},
+    member::{Lives, Member, Outcome, Overseer, Token},
     needs::Needs,
     readiness::Listener,
     selector::{At, Completion, Roster, Selector, Surroundings},
@@ -89,7 +89,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
 /// How many may wait for discovery to speak, or for a member to become ready.
 const NEWCOMERS: usize = 1024;
 
-/// What all handles of a pool, its driver excepted, share and keep alive.
+/// What all clones of a pool share and keep alive.
 pub(crate) struct Shared<B: Backend, S: Selector<B>> {
     /// Of the snapshot in `current`: read by every pick, written by a publish alone. A hint that the lock is worth
     /// taking; what it guards is ordered by the lock.
@@ -151,7 +151,7 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
         let last = std::mem::replace(&mut *current, next);
         self.version.0.store(version, Ordering::Relaxed);
         drop(current);
-        // Whoever waits may find a place among the new, or has waited in vain.
+        // Whoever waits may find room among the new, or has waited in vain.
         self.core.gate.call_all();
         last
     }
@@ -182,12 +182,12 @@ impl<B: Backend, S: Selector<B>> Shared<B, S> {
 
 impl<B: Backend, S: Selector<B>> Drop for Shared<B, S> {
     fn drop(&mut self) {
-        // The last handle is gone: so is the driver's purpose.
+        // The last clone is gone: so is the driver's purpose.
         self.mailbox.wake();
     }
 }
 
-/// What members report to: it outlives the handles, for as long as there are leases.
+/// What members report to: it outlives the pool's clones, for as long as there are leases.
 pub(crate) struct Core<B, S> {
     pub(super) name: Option<Box<str>>,
     pub(super) selector: S,
@@ -217,9 +217,9 @@ impl<B, S> Core<B, S> {
     }
 }
 
-impl<B: Backend, S: Selector<B>> Keeper<S::Memory> for Core<B, S> {
+impl<B: Backend, S: Selector<B>> Overseer<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
-        let completion = Completion::new(outcome, started, self.surroundings.epoch, self.clock());
+        let completion = Completion::of_lease(outcome, started, self.surroundings.epoch, self.clock());
         self.selector.observe(memory, &completion);
     }
 

@@ -27,7 +27,7 @@ use crate::{backend::Backend, load::LoadReport};
 /// The selector inside is asked once more where its first choice is full: round robin then takes a turn more, and
 /// [`Prequal`](super::Prequal) asks for as many probes again.
 ///
-/// The bound holds for what a pick sees: picks at the very same moment may each take the last place. What is in flight
+/// The bound holds for what a pick sees: picks at the very same moment may each take the last room. What is in flight
 /// at members that drain counts in the total too. Homes, which are taken before any selector is asked, are not bound;
 /// and if all who are open are full, since others are closed for other reasons, the request goes where it would have
 /// gone without.

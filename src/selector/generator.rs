@@ -1,6 +1,6 @@
 //! Random numbers for picks.
 
-/// The random generator that each handle of a pool owns: SplitMix64 (Steele, Lea and Flood, "Fast splittable
+/// The random generator that each clone of a pool owns: SplitMix64 (Steele, Lea and Flood, "Fast splittable
 /// pseudorandom number generators", OOPSLA 2014). It is one word, as it is carried through every pick, and each number
 /// is made of a counter, so that many are made at once; none of rand's generators is either.
 #[derive(Clone, Copy, Debug)]

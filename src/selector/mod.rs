@@ -62,6 +62,10 @@
 //! One that narrows the choice for another ([`Bounded`], [`Subset`]; tiers, the near first) calls the inner one with
 //! [`Pick::closing`], which closes further members for it. Its memory is a pair, of which [`Pick::within`] and
 //! [`Members::within`] show the inner its own. Positions pass through unchanged, however deep.
+//!
+//! All that the inner one wants and learns has to be passed on: [`needs`](Selector::needs), [`refresh`](Selector::refresh)
+//! and [`demand`](Selector::demand) outwards, [`observe`](Selector::observe) and [`report`](Selector::report) inwards. What
+//! is forgotten is no error: they have defaults, and the inner selector then goes by what it has never heard.
 
 mod alias;
 mod any;
@@ -194,7 +198,30 @@ pub struct Completion {
 }
 
 impl Completion {
-    pub(crate) fn new(outcome: Outcome, started: Stamp, epoch: Instant, clock: &Clock) -> Self {
+    /// How a request went that was never made: for tests of one's own [`observe`](Selector::observe). It lacks the time
+    /// since a pool was made, by which the selectors of this crate tell what is older: to them it is a completion of the
+    /// moment at which theirs was made. What stands around one of them is better tested in a [`Pool`](crate::Pool) with a
+    /// [`ManualClock`](crate::ManualClock).
+    ///
+    /// ```
+    /// use equipoise::{Outcome, selector::Completion};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let slow = Completion::new(Outcome::Success, Some(Duration::from_secs(1)), Some(Instant::now()));
+    /// let given_up = Completion::new(Outcome::Cancelled, None, None);
+    /// assert!(slow.latency > given_up.latency);
+    /// ```
+    pub fn new(outcome: Outcome, latency: Option<Duration>, at: Option<Instant>) -> Self {
+        Self {
+            outcome,
+            latency,
+            at,
+            stamp: at.map_or_else(Stamp::default, |at| Stamp::since(at, Some(at))),
+        }
+    }
+
+    /// That of a lease which began at this time.
+    pub(crate) fn of_lease(outcome: Outcome, started: Stamp, epoch: Instant, clock: &Clock) -> Self {
         let started = started.at(epoch);
         let at = (started.is_some() || outcome == Outcome::Failure).then(|| clock.now());
         Self {

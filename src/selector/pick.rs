@@ -136,11 +136,11 @@ pub(crate) enum Obstacle {
     Nobody,
     /// All fail, and are at their limits.
     FailingFull,
-    /// All fail, and one has a place.
+    /// All fail, and one has room.
     Failing,
     /// One that does not fail is at its limit.
     Full,
-    /// One that has a place will be ready soon.
+    /// One that has room will be ready soon.
     Unready,
     /// None any more: this one is open by now.
     Gone(At),

@@ -70,7 +70,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, B, F> {
-        // Readiness is this handle's, and it is this handle that is called.
+        // Readiness is this clone's, and it is this clone that is called.
         Waiting { service: S, request: Option<Request<Incoming>> },
         Calling { #[pin] future: F },
         // Until the interim responses are written.

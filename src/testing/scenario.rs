@@ -10,7 +10,7 @@ use proptest::{
 };
 
 use super::{Suite, Violation, world::World};
-use crate::{Ask, Backend, Outcome, Selector};
+use crate::{AbsurdLoad, Ask, Backend, LoadReport, Outcome, Selector};
 
 /// One thing that happens. Members are named by a number of any size, modulo how many there are.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ enum Step {
     /// A request that ends so, or goes on.
     Request(Option<u64>, Option<Outcome>),
     Advance(u64),
+    /// What a member says of its load.
+    Report(usize, LoadReport),
     /// Look whom the selector chooses, with these tried before.
     Look(Option<u64>, Vec<usize>),
 }
@@ -84,6 +86,40 @@ fn key(keyed: bool) -> impl Strategy<Value = Option<u64>> {
     }
 }
 
+/// What there may be of a load; the absurd can't even be said.
+fn amount() -> impl Strategy<Value = Option<f64>> {
+    option::of(prop_oneof![
+        Just(0.0),
+        Just(1.0),
+        Just(f64::MIN_POSITIVE),
+        0.0..10.0_f64,
+        0.0..1e8_f64,
+    ])
+}
+
+fn report() -> impl Strategy<Value = LoadReport> {
+    let rates = (amount(), amount());
+    (amount(), amount(), rates, option::of(any::<u32>())).prop_map(|(queue, utilization, (qps, eps), millis)| {
+        let latency = millis.map(|millis| Duration::from_millis(millis.into()));
+        let report = LoadReport::new();
+        let report = with(report, queue, LoadReport::with_queue);
+        let report = with(report, utilization, LoadReport::with_utilization);
+        let report = with(report, qps, LoadReport::with_qps);
+        let report = with(report, eps, LoadReport::with_eps);
+        with(report, latency, LoadReport::with_latency)
+    })
+}
+
+/// With this amount as well, unless it is refused.
+fn with<T>(
+    report: LoadReport,
+    amount: Option<T>,
+    set: fn(LoadReport, T) -> Result<LoadReport, AbsurdLoad>,
+) -> LoadReport {
+    let more = amount.and_then(|amount| set(report, amount).ok());
+    more.unwrap_or(report)
+}
+
 fn sequence(keyed: bool) -> impl Strategy<Value = Sequence> {
     let which = any::<usize>;
     let step = prop_oneof![
@@ -95,7 +131,8 @@ fn sequence(keyed: bool) -> impl Strategy<Value = Sequence> {
         4 => which().prop_map(Step::Load),
         2 => (which(), outcome()).prop_map(|(which, outcome)| Step::Unload(which, outcome)),
         6 => (key(keyed), option::of(outcome())).prop_map(|(key, outcome)| Step::Request(key, outcome)),
-        1 => (0..5_000_u64).prop_map(Step::Advance),
+        1 => (0..15_000_u64).prop_map(Step::Advance),
+        4 => (which(), report()).prop_map(|(which, report)| Step::Report(which, report)),
         4 => (key(keyed), vec(which(), 0..4)).prop_map(|(key, tried)| Step::Look(key, tried)),
     ];
     let one_for_all = number().prop_flat_map(|number| (weight(), limit()).prop_map(move |both| vec![both; number]));
@@ -150,6 +187,7 @@ fn play<B: Backend, S: Selector<B>>(suite: &Suite<S, B>, sequence: &Sequence) ->
             Step::Remove(which) => world.remove(at(which))?,
             Step::Drain(which) => world.drain(at(which), true)?,
             Step::Undrain(which) => world.drain(at(which), false)?,
+            Step::Report(which, report) => world.report(at(which), report),
             Step::Load(which) => world.load(at(which)),
             Step::Unload(which, outcome) => world.unload(at(which), *outcome),
         }

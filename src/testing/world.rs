@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 
 use super::{Suite, Violation};
 use crate::{
-    Applied, Ask, Backend, Driver, Event, Events, Handle, Home, Lease, ManualClock, MemberId, Outcome, Pool, Selector,
+    Applied, Ask, Backend, Driver, Event, Events, Handle, Home, Lease, LoadReport, ManualClock, MemberId, Outcome,
+    Pool, Selector,
 };
 
 /// A pool whose driver runs when told to, and its members as they should be.
@@ -167,6 +168,16 @@ impl<'a, B: Backend, S: Selector<B>> World<'a, B, S> {
     pub(super) fn unload(&mut self, index: usize, outcome: Outcome) {
         if let Some(mut lease) = self.members[index].leases.pop() {
             lease.settle(outcome);
+        }
+    }
+
+    /// The member says with an answer what its load is; to one that has no request open, one more is sent.
+    pub(super) fn report(&mut self, index: usize, report: &LoadReport) {
+        if self.members[index].leases.is_empty() {
+            self.load(index);
+        }
+        if let Some(lease) = self.members[index].leases.last() {
+            lease.report(report);
         }
     }
 

@@ -12,7 +12,7 @@ use equipoise::{
     Outcome, Pool,
 };
 use futures_util::future::poll_fn;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_test::{assert_request_eq, mock};
 
 use super::*;
@@ -96,7 +96,7 @@ fn queue() -> Admission {
 }
 
 #[tokio::test]
-async fn the_handle_that_was_ready_is_the_one_that_is_called_even_after_waiting() {
+async fn the_clone_that_was_ready_is_the_one_that_is_called_even_after_waiting() {
     let (mut pool, _driver) = builder(&["a"]).in_flight_limit(1).admission(queue()).build();
     let mut balanced = BalanceLayer::new(pool.clone()).layer(Strict(false));
     let lease = pool.pick(&Ask::new()).unwrap();
@@ -264,4 +264,17 @@ async fn an_answer_that_nobody_concludes_is_cancelled() {
     assert_eq!((pool.members()[0].tally.cancelled, pool.members()[0].in_flight), (1, 0));
     let _: &Balance<_, _, _, _> = &balanced;
     let _ = Outcome::Cancelled;
+}
+
+#[tokio::test]
+async fn a_call_that_fails_gives_the_inner_services_readiness_back() {
+    let (pool, _driver) = builder(&[]).build();
+    let inner = service_fn(async |_: Assigned<&str, Plain>| Ok::<_, BoxError>(()));
+    let mut one = BalanceLayer::new(pool).layer(ConcurrencyLimit::new(inner, 1));
+    let mut other = one.clone();
+    let ready = |service: &mut _| Service::<&str>::poll_ready(service, &mut Context::from_waker(Waker::noop()));
+    assert!(ready(&mut one).is_ready());
+    assert!(ready(&mut other).is_pending());
+    assert!(one.call("nobody is there").await.is_err());
+    assert!(ready(&mut other).is_ready());
 }

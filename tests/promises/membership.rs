@@ -1,7 +1,7 @@
 //! Identity is the id alone; snapshots are published whole and freed off the request's way; odd sets are defined.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
@@ -57,7 +57,7 @@ fn a_limit_counts_the_leases_of_replaced_backends() {
 }
 
 #[test]
-fn the_driver_ends_with_the_last_handle_and_an_aborted_one_leaves_the_last_set() {
+fn the_driver_ends_with_the_last_clone_and_an_aborted_one_leaves_the_last_set() {
     let (pool, mut driver) = builder(&["a"]).build();
     let clone = pool.clone();
     drop(pool);
@@ -323,4 +323,71 @@ fn a_closed_pool_picks_nothing_and_waits_for_what_is_open() {
     assert!(poll_once(&mut closed).is_ready());
     drop(driver);
     assert_eq!(events.next().now_or_never(), Some(None));
+}
+
+#[test]
+fn drained_is_not_told_while_the_drain_cannot_be_published() {
+    let clock = ManualClock::new();
+    let fails = Arc::new(AtomicUsize::new(0));
+    let failing = Arc::clone(&fails);
+    let limit = move |_: &Plain| {
+        assert_eq!(failing.load(SeqCst), 0, "as scripted");
+        None
+    };
+    let builder = Pool::builder_on(clock.clock()).backends(endpoints(&["a"]));
+    let (mut pool, mut driver) = builder.in_flight_limit_by(limit).build();
+    let mut events = pool.events();
+    fails.store(1, SeqCst);
+    drop(pool.handle().drain("a"));
+    run(&mut driver);
+    clock.advance(Duration::from_millis(50));
+    run(&mut driver);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    assert!(
+        !told(&mut events)
+            .iter()
+            .any(|event| matches!(event, Event::Drained { .. }))
+    );
+    drop(lease);
+    // A pool that cannot publish can be closed all the same.
+    let mut closed = pool.close();
+    clock.advance(Duration::from_secs(1));
+    run(&mut driver);
+    assert!(poll_once(&mut closed).is_ready());
+    assert!(pool.pick(&Ask::new()).is_err());
+}
+
+#[test]
+fn a_pick_while_an_update_is_prepared_is_counted() {
+    let picker: Arc<Mutex<Option<Pool<Plain>>>> = Arc::default();
+    let lease = Arc::new(Mutex::new(None));
+    let (within, held) = (Arc::clone(&picker), Arc::clone(&lease));
+    // The limit is asked for while the snapshot is built: here somebody picks just then.
+    let limit = move |_: &Plain| {
+        if let Some(pool) = within.lock().unwrap().as_mut() {
+            *held.lock().unwrap() = Some(pool.pick(&Ask::new()).unwrap());
+        }
+        Some(1)
+    };
+    let (mut pool, mut driver) = builder(&["a"]).in_flight_limit_by(limit).build();
+    *picker.lock().unwrap() = Some(pool.clone());
+    drop(pool.handle().update(endpoint("a")));
+    run(&mut driver);
+    *picker.lock().unwrap() = None;
+    assert!(lease.lock().unwrap().is_some());
+    assert_eq!(pool.members()[0].in_flight, 1);
+    assert!(pool.pick(&Ask::new()).is_err(), "two leases at a limit of one");
+}
+
+#[test]
+fn listing_members_counts_as_no_request() {
+    let (mut pool, mut driver) = builder(&["a"]).in_flight_limit(1).build();
+    let members = pool.members();
+    assert!(pool.pick(&Ask::new()).is_ok());
+    // Nor does what was listed keep anything from coming to rest.
+    let mut closed = pool.close();
+    run(&mut driver);
+    drop(driver);
+    assert!(poll_once(&mut closed).is_ready());
+    drop(members);
 }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use equipoise::{
-    Ask, Backend, ManualClock, Outcome, Pool, Selector, Tally,
+    Ask, Assigned, Backend, BalanceLayer, BoxError, Dispatch, ManualClock, Outcome, Pool, Selector, Tally,
     selector::{At, Completion, Members, Needs, Pick},
 };
+use tower::{Layer, service_fn};
 
 use super::*;
 
@@ -128,4 +129,24 @@ fn leases_outlive_their_pool() {
     lease.settle(Outcome::Failure);
     drop(lease);
     assert_eq!(*seen.lock().unwrap(), [(Outcome::Failure, None)]);
+}
+
+#[tokio::test]
+async fn the_latency_of_a_call_is_that_of_its_head() {
+    let (clock, pool, _driver, seen) = observed(true);
+    let server = clock.clone();
+    let inner = service_fn(move |_: Assigned<&'static str, Plain>| {
+        server.advance(Duration::from_millis(5));
+        std::future::ready(Ok::<_, BoxError>(()))
+    });
+    let mut balanced = BalanceLayer::new(pool.clone()).layer(inner);
+    let answer = balanced.dispatch(&Ask::new(), "x").await;
+    // The head was good, and whoever holds the answer takes its time and then drops it.
+    clock.advance(Duration::from_millis(100));
+    drop(answer);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(Outcome::Success, Some(Duration::from_millis(5)))]
+    );
+    assert_eq!(tally(&pool).cancelled, 1);
 }

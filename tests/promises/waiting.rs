@@ -1,8 +1,17 @@
 //! Nobody to pick, everybody full: at once or bounded, first come first served, and nothing hangs for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::Wake,
+    time::{Duration, Instant},
+};
 
-use equipoise::{Acquire, Admission, Ask, Driver, ErrorKind, Home, Lease, LeastLoaded, ManualClock, Pool};
+use equipoise::{
+    Acquire, Admission, Ask, Clock, Driver, ErrorKind, Home, Lease, LeastLoaded, ManualClock, Pool, Timer,
+};
 use tower::discover::Change;
 
 use super::*;
@@ -14,9 +23,13 @@ fn queued(capacity: usize) -> (ManualClock, Pool<Plain>, Driver<Plain, LeastLoad
     let builder = Pool::builder_on(clock.clock())
         .backends(endpoints(&["a"]))
         .in_flight_limit(1);
-    let deadline = DEADLINE;
-    let (pool, driver) = builder.admission(Admission::Queue { capacity, deadline }).build();
+    let (pool, driver) = builder.admission(queue(capacity)).build();
     (clock, pool, driver)
+}
+
+fn queue(capacity: usize) -> Admission {
+    let deadline = DEADLINE;
+    Admission::Queue { capacity, deadline }
 }
 
 fn served(acquire: &mut Acquire<Plain, LeastLoaded>) -> Option<Lease<Arc<Plain>>> {
@@ -106,7 +119,7 @@ fn who_gives_up_lets_the_next_one_in() {
 }
 
 #[test]
-fn who_cannot_use_a_place_lets_one_behind_have_it() {
+fn who_cannot_use_room_lets_one_behind_have_it() {
     let admission = Admission::Queue {
         capacity: 8,
         deadline: DEADLINE,
@@ -213,4 +226,86 @@ fn closing_turns_away_those_who_wait() {
         assert!(matches!(poll_once(waits), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable));
     }
     drop(lease);
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_home_that_only_one_request_may_have_wakes_that_request() {
+    let clock = ManualClock::new();
+    let backends = [endpoint("a"), endpoint("x").with_weight(0)];
+    let builder = Pool::builder_on(clock.clock()).backends(backends).in_flight_limit(1);
+    let (mut pool, _driver) = builder.admission(queue(8)).build();
+    let home = Ask::new().with_home(Home::new("x"));
+    let _a = pool.pick(&Ask::new()).unwrap();
+    let x = pool.pick(&home).unwrap();
+    let woken = Arc::new(Woken::default());
+    let (mut plain, mut homed) = (pool.acquire(Ask::new()), pool.acquire(home));
+    assert!(poll_once(&mut plain).is_pending());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(homed.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    drop(x);
+    assert!(poll_once(&mut plain).is_pending());
+    assert_eq!(woken.0.load(SeqCst), 1);
+    assert!(matches!(poll_once(&mut homed), Poll::Ready(Ok(lease)) if lease.backend_id() == "x"));
+}
+
+#[test]
+fn who_does_not_look_after_its_request_holds_up_nobody_past_its_deadline() {
+    let (clock, mut pool, _driver) = queued(8);
+    let lease = pool.pick(&Ask::new()).unwrap();
+    let mut forgotten = pool.acquire(Ask::new());
+    assert!(poll_once(&mut forgotten).is_pending());
+    drop(lease);
+    clock.advance(DEADLINE);
+    assert!(matches!(poll_once(&mut pool.acquire(Ask::new())), Poll::Ready(Ok(_))));
+}
+
+/// Runs a driver at the moment when a timer is set.
+#[derive(Clone)]
+struct Interposed {
+    driver: Arc<Mutex<Option<Driver<Plain, LeastLoaded>>>>,
+    now: Instant,
+}
+
+impl Timer for Interposed {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        // Taken out first: the driver sets timers as well.
+        let driver = self.driver.lock().unwrap().take();
+        if let Some(mut driver) = driver {
+            run(&mut driver);
+            *self.driver.lock().unwrap() = Some(driver);
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_pool_closed_on_the_way_to_the_queue_turns_away_at_once() {
+    let now = Instant::now();
+    let timer = Interposed {
+        driver: Arc::default(),
+        now,
+    };
+    let clock = Clock::custom(timer.clone());
+    let builder = Pool::builder_on(clock).backends(endpoints(&["a"])).in_flight_limit(1);
+    let (mut pool, driver) = builder.admission(queue(8)).build();
+    let _lease = pool.pick(&Ask::new()).unwrap();
+    drop(pool.close());
+    *timer.driver.lock().unwrap() = Some(driver);
+    // It saw a full pool, and finds it closed once it is in the queue.
+    let mut waits = pool.acquire(Ask::new());
+    assert!(matches!(poll_once(&mut waits), Poll::Ready(Err(error)) if error.kind() == ErrorKind::Unavailable));
+    timer.driver.lock().unwrap().take();
 }

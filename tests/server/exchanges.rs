@@ -147,7 +147,7 @@ impl tower::Service<Request<Incoming>> for Moody {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_handle_that_was_ready_is_the_one_called() {
+async fn the_clone_that_was_ready_is_the_one_called() {
     let (pipes, accepted) = mpsc::unbounded_channel();
     let calls = Arc::new(AtomicUsize::new(0));
     let moody = Moody {

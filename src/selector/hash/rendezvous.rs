@@ -1,9 +1,18 @@
 //! Rendezvous hashing: the member with the best score for the key (Thaler and Ravishankar, "Using name-based mappings to
 //! increase hit rates", IEEE/ACM Transactions on Networking 6 (1), 1998).
 
+mod gone_through;
+mod looked_up;
+mod race;
+
+use self::{
+    gone_through::GoneThrough,
+    looked_up::{LookedUp, MOST},
+    race::Race,
+};
 use super::{
-    permutation::{HALF, Halves, LANES, Permutation, SIZE},
-    slots::{self, Taken},
+    permutation::{Permutation, SIZE},
+    slots,
 };
 use crate::{
     backend::Backend,
@@ -63,31 +72,10 @@ enum Ways {
     Hash(Box<[u64]>),
 }
 
-/// Members whose ranks are looked up.
-#[derive(Debug)]
-struct LookedUp {
-    members: Box<[u32]>,
-    /// What is left over of the last ones repeats the last member.
-    slots: Box<[Halves]>,
-    /// Of 1 ∕ weight ∕ 2²⁰, a bit less; of none if the weights are equal.
-    lightness: Box<[[f32; LANES]]>,
-}
-
-/// Members that are found by going through the slots.
-#[derive(Debug)]
-struct GoneThrough {
-    taken: Taken,
-    heaviest: f64,
-    /// How far to go.
-    patience: u32,
-}
-
 /// What it costs to look up a member, with equal weights and without, and to pass by a slot: only what they are to each
 /// other counts.
 const LOOK_UP: [f64; 2] = [1.0, 1.6];
 const PASS: f64 = 2.0;
-/// The most members that are looked up.
-const MOST: usize = 2048;
 /// Up to how many members all are looked up, which costs little and saves what it takes to go through the slots.
 const FEW: usize = 512;
 
@@ -179,213 +167,6 @@ impl RendezvousTable {
             }
         }
         race.winner
-    }
-}
-
-/// The least score so far.
-struct Race<'a, F> {
-    key: u64,
-    /// Empty if they are equal.
-    weights: &'a [u32],
-    is_open: &'a F,
-    score: f64,
-    winner: Option<u32>,
-}
-
-impl<'a, F: Fn(u32) -> bool> Race<'a, F> {
-    fn new(key: u64, weights: &'a [u32], is_open: &'a F) -> Self {
-        Self {
-            key,
-            weights,
-            is_open,
-            score: f64::INFINITY,
-            winner: None,
-        }
-    }
-
-    #[inline]
-    fn meet(&mut self, member: u32, rank: u32, slot: u32) {
-        let weight = self
-            .weights
-            .get(member as usize)
-            .map_or(1.0, |weight| f64::from(*weight));
-        // −ln(1 − u) is at least u.
-        if f64::from(rank) / f64::from(SIZE) / weight >= self.score || !(self.is_open)(member) {
-            return;
-        }
-        // What is drawn is the rank and a fraction: there are shares that are less than one slot's.
-        let fraction = Generator::new(self.key.rotate_left(32) ^ u64::from(slot)).next() >> 32;
-        let drawn = (f64::from(rank) + (fraction as f64 + 0.5) / 2_f64.powi(32)) / f64::from(SIZE);
-        let score = -(-drawn).ln_1p() / weight;
-        if score < self.score {
-            (self.score, self.winner) = (score, Some(member));
-        }
-    }
-
-    /// From which rank on a weight can't win any more.
-    fn end(&self, weight: f64) -> u32 {
-        // The 2 is for what is rounded.
-        (-(-self.score * weight).exp_m1() * f64::from(SIZE) + 2.0) as u32
-    }
-}
-
-impl LookedUp {
-    fn new(slots: &[u32], members: &[u32], weights: Option<&[u32]>) -> Self {
-        let lane = |chunk: &[u32], lane: usize| chunk[lane.min(chunk.len() - 1)] as usize;
-        let halves = |chunk| Halves::new(|at| slots[lane(chunk, at)]);
-        let lightness = |chunk: &[u32], weights: &[u32]| {
-            // Less by more than all that is rounded.
-            let lightness = |at| (1.0 - 1e-6) / f64::from(weights[lane(chunk, at)]) / f64::from(SIZE);
-            std::array::from_fn(|at| lightness(at) as f32)
-        };
-        let chunks = || members.chunks(LANES);
-        Self {
-            slots: chunks().map(halves).collect(),
-            lightness: weights.map_or_else(Box::default, |weights| {
-                chunks().map(|chunk| lightness(chunk, weights)).collect()
-            }),
-            members: members.into(),
-        }
-    }
-
-    /// Of equal weights.
-    #[inline]
-    fn first(&self, permutation: &Permutation) -> Option<u32> {
-        // What is left of 16 bits beside half a rank is a chunk's number.
-        const CHUNKS: usize = 1 << (16 - HALF);
-        let mut first = (i32::MAX, usize::MAX);
-        for (block, chunks) in self.slots.chunks(CHUNKS).enumerate() {
-            // Signed, as that is what all machines compare in vectors.
-            let mut least = [i32::MAX >> LANES.ilog2(); LANES];
-            for (chunk, slots) in (0..).zip(chunks) {
-                let ranks = permutation.ranks(*slots);
-                for (lane, least) in least.iter_mut().enumerate() {
-                    let low = ranks.low[lane] << (16 - HALF) | chunk;
-                    let rank = u32::from(ranks.high[lane]) << 16 | u32::from(low);
-                    *least = (*least).min(rank as i32);
-                }
-            }
-            let of_all = (0..LANES).map(|lane| least[lane] * LANES as i32 + lane as i32);
-            let least = of_all.fold(i32::MAX, i32::min);
-            let index = block * CHUNKS * LANES + least as usize % (CHUNKS * LANES);
-            first = first.min((least / (CHUNKS * LANES) as i32, index));
-        }
-        self.members.get(first.1).copied()
-    }
-
-    /// Of different weights: first the least that each chunk's scores can be, then those of the chunks that matter.
-    fn run(&self, permutation: &Permutation, race: &mut Race<'_, impl Fn(u32) -> bool>) {
-        let mut floors = [i32::MAX; MOST / LANES];
-        let mut least = (i32::MAX, 0);
-        for (index, floor) in floors.iter_mut().enumerate().take(self.slots.len()) {
-            *floor = self.floors(index, permutation).1.into_iter().fold(i32::MAX, i32::min);
-            least = least.min((*floor, index));
-        }
-        // The one that most likely has the winner first: then hardly any other one matters.
-        self.meet(least, permutation, race);
-        let mut score = ceiling(race.score);
-        for (index, floor) in floors.iter().enumerate().take(self.slots.len()) {
-            if *floor < score && index != least.1 {
-                self.meet((*floor, index), permutation, race);
-                score = ceiling(race.score);
-            }
-        }
-    }
-
-    /// The ranks of a chunk, and the least that its scores can be: the bits of a number, the lowest of which are the lane.
-    #[inline(always)]
-    fn floors(&self, index: usize, permutation: &Permutation) -> (Halves, [i32; LANES]) {
-        let (ranks, lightness) = (permutation.ranks(self.slots[index]), &self.lightness[index]);
-        let mut floors = [0; LANES];
-        for (lane, floor) in floors.iter_mut().enumerate() {
-            // Numbers that are not negative have the order of their bits.
-            let bits = (ranks.get(lane) as i32 as f32 * lightness[lane]).to_bits() as i32;
-            *floor = bits & -(LANES as i32) | lane as i32;
-        }
-        (ranks, floors)
-    }
-
-    #[inline]
-    fn meet(&self, (floor, index): (i32, usize), permutation: &Permutation, race: &mut Race<'_, impl Fn(u32) -> bool>) {
-        let (ranks, floors) = self.floors(index, permutation);
-        let mut meet = |lane: usize| {
-            // What repeats the last member is that member.
-            let member = self.members[(index * LANES + lane).min(self.members.len() - 1)];
-            race.meet(member, ranks.get(lane), self.slots[index].get(lane));
-            ceiling(race.score)
-        };
-        let likely = floor as usize % LANES;
-        let mut score = meet(likely);
-        for (lane, floor) in floors.into_iter().enumerate() {
-            if floor < score && lane != likely {
-                score = meet(lane);
-            }
-        }
-    }
-}
-
-/// What a floor is below that leaves a chance of a lower score.
-fn ceiling(score: f64) -> i32 {
-    // The next number of 32 bits at least, whatever the lane.
-    ((score as f32).to_bits() as i32 | (LANES as i32 - 1)).saturating_add(1)
-}
-
-impl GoneThrough {
-    fn new(slots: &[u32], members: &[u32], weights: Option<&[u32]>) -> Self {
-        let weight = |member: &u32| weights.map_or(1.0, |weights| f64::from(weights[*member as usize]));
-        let total: f64 = members.iter().map(weight).sum();
-        let heaviest = members.iter().map(weight).fold(0.0, f64::max);
-        Self {
-            taken: Taken::new(slots, members),
-            heaviest,
-            // Of keys that find all open, less than one in e¹⁶ = 9 million goes farther.
-            patience: (16.0 * f64::from(SIZE) * heaviest / total).min(f64::from(SIZE)) as u32,
-        }
-    }
-
-    /// Tells of each member by rank, with its slot, as far as the rank that is answered; whether it came so far.
-    #[inline(always)]
-    fn go(&self, permutation: &Permutation, mut end: u32, mut meet: impl FnMut(u32, u32) -> u32) -> bool {
-        let mut from = 0;
-        while from < end.min(self.patience) {
-            let numbers = permutation.numbers(from);
-            let any = (0..LANES).fold(0, |any, lane| any | self.taken.bit(numbers.get(lane)));
-            if any & 1 != 0 {
-                for (lane, rank) in (from..).enumerate().take(LANES) {
-                    let slot = numbers.get(lane);
-                    if self.taken.bit(slot) & 1 != 0 && rank < end {
-                        end = meet(rank, slot);
-                    }
-                }
-            }
-            from += LANES as u32;
-        }
-        from >= end.min(SIZE)
-    }
-
-    /// Of equal weights.
-    #[inline]
-    fn first(&self, permutation: &Permutation, is_open: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut first = None;
-        self.go(permutation, u32::MAX, |_, slot| {
-            let member = self.taken.holder(slot);
-            if is_open(member) {
-                first = Some(member);
-                return 0;
-            }
-            u32::MAX
-        });
-        first
-    }
-
-    /// Of different weights.
-    fn run(&self, permutation: &Permutation, race: &mut Race<'_, impl Fn(u32) -> bool>) -> Option<u32> {
-        let end = race.end(self.heaviest);
-        let came = self.go(permutation, end, |rank, slot| {
-            race.meet(self.taken.holder(slot), rank, slot);
-            race.end(self.heaviest)
-        });
-        race.winner.filter(|_| came)
     }
 }
 

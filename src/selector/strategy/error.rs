@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Strategy;
+use crate::excerpt::Excerpt;
 
 /// A parameter of a selector is out of its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +54,10 @@ impl fmt::Display for ParameterError {
             value,
             allowed,
         } = self;
-        let value = value.escape_debug();
+        let value = Excerpt(value);
         write!(
             f,
-            "invalid {parameter} '{value}' of strategy {strategy}: expected {allowed}"
+            "invalid {parameter} {value} of strategy {strategy}: expected {allowed}"
         )
     }
 }
@@ -105,13 +106,13 @@ impl fmt::Display for StrategyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => {
-                write!(f, "unknown strategy '{}': expected ", name.escape_debug())?;
+                write!(f, "unknown strategy {}: expected ", Excerpt(name))?;
                 let names: Vec<_> = Strategy::all().map(|strategy| strategy.name()).collect();
                 f.write_str(&names.join(", "))
             }
             Self::Form(text) => {
-                let text = text.escape_debug();
-                write!(f, "invalid strategy '{text}': expected NAME or NAME(PARAMETER=VALUE)")
+                let text = Excerpt(text);
+                write!(f, "invalid strategy {text}: expected NAME or NAME(PARAMETER=VALUE)")
             }
             Self::Twice(key) => write!(f, "invalid strategy: expected {} once", key.escape_debug()),
             Self::Parameter {
@@ -119,10 +120,10 @@ impl fmt::Display for StrategyError {
                 parameter,
                 allowed,
             } => {
-                let parameter = parameter.escape_debug();
+                let parameter = Excerpt(parameter);
                 write!(
                     f,
-                    "unknown parameter '{parameter}' of strategy {strategy}: expected {allowed}"
+                    "unknown parameter {parameter} of strategy {strategy}: expected {allowed}"
                 )
             }
             Self::Value(error) => error.fmt(f),

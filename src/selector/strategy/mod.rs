@@ -302,6 +302,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_wrong_is_told_in_one_line_that_is_not_long() {
+        let long = "x".repeat(100_000);
+        let message = |text: &str| text.parse::<Strategy>().unwrap_err().to_string();
+        for wrong in ["\u{1b}[2J\n", &long] {
+            for (text, rest) in [
+                (wrong.to_owned(), 300),
+                (format!("{wrong}(d=2)"), 300),
+                (format!("random({wrong}"), 150),
+                (format!("least_loaded({wrong}=2)"), 150),
+                (format!("least_loaded(d={wrong})"), 150),
+                (format!("bounded({wrong})"), 300),
+                (format!("subset(client={wrong}\u{1b}1)"), 250),
+            ] {
+                let told = message(&text);
+                assert!(!told.contains(char::is_control), "{told:?}");
+                assert!(told.chars().count() < rest, "{} characters", told.chars().count());
+            }
+        }
+        assert_eq!(
+            message(&format!("least_loaded(d={long})")),
+            format!(
+                "invalid d '{}…' of strategy least_loaded: expected a whole number from 1 to 32, or all",
+                &long[..60]
+            )
+        );
+    }
+
     #[cfg(feature = "serde")]
     #[test]
     fn serde_reads_and_writes_the_same_text() {
