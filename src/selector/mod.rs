@@ -91,6 +91,7 @@ mod reported_load;
 mod reported_queue;
 mod roster;
 mod round_robin;
+mod shortlist;
 mod strategy;
 mod subset;
 

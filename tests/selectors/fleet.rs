@@ -9,6 +9,7 @@ use std::{
 
 use equipoise::{
     Ask, Driver, Endpoint, FleetLeastLoaded, LeastLoaded, LoadReport, ManualClock, Outcome, Pool, Selector,
+    selector::Choices,
 };
 use futures_util::FutureExt;
 
@@ -305,6 +306,59 @@ fn who_was_not_heard_is_taken_for_the_mean_of_its_weight() {
         shares[0] > 0 && shares[1] == 0 && shares[2] > 0,
         "a tie of a and c: {shares:?}"
     );
+}
+
+/// A hundred members of which few are drawn, each with a queue: the one of the shortest is found by chance, and from then
+/// on known.
+#[test]
+fn who_was_found_to_have_the_shortest_queue_is_remembered() {
+    let pool = |choices| {
+        let members = (0..100).map(|server| Endpoint::new(server.to_string(), ()));
+        let selector = FleetLeastLoaded::new()
+            .with_clients(10.0)
+            .unwrap()
+            .with_choices(choices);
+        let builder = Pool::builder_on(ManualClock::new().clock()).selector(selector).seed(5);
+        builder.backends(members).build()
+    };
+    for d in [2, 8] {
+        let (mut pool, mut driver) = pool(Choices::new(d).unwrap());
+        let hear = |pool: &mut Pool<_, _>, id: &str, queue| {
+            let mut lease = pool.pick(&Ask::new().with_home(equipoise::Home::new(id))).unwrap();
+            lease.report(&LoadReport::new().with_queue(queue).unwrap());
+            lease.settle(Outcome::Success);
+        };
+        for server in 0..100 {
+            hear(&mut pool, &server.to_string(), if server == 42 { 2.0 } else { 9.0 });
+        }
+        let is_short = |pool: &mut Pool<_, _>| {
+            let at = pool.select(&Ask::new()).unwrap();
+            pool.id_at(at) == Some("42")
+        };
+        let first = (0..1_000).position(|_| is_short(&mut pool)).unwrap();
+        assert!(first > 0 || d > 2, "found at once, of two?");
+        assert_eq!((0..1_000).filter(|_| is_short(&mut pool)).count(), 1_000, "d = {d}");
+        // One that is sent there counts for ten, and the next goes elsewhere, but not for longer than it is there.
+        let lease = pool.pick(&Ask::new()).unwrap();
+        assert_eq!((0..1_000).filter(|_| is_short(&mut pool)).count(), 0, "d = {d}");
+        drop(lease);
+        assert_eq!((0..1_000).filter(|_| is_short(&mut pool)).count(), 1_000, "d = {d}");
+        // It has a long queue by now: others are found.
+        hear(&mut pool, "42", 20.0);
+        hear(&mut pool, "7", 2.0);
+        let seven = (0..1_000).filter(|_| {
+            let at = pool.select(&Ask::new()).unwrap();
+            pool.id_at(at) == Some("7")
+        });
+        assert!(seven.count() > 800, "d = {d}");
+        // Who drains is not chosen, whatever is remembered.
+        drop(pool.handle().drain("7"));
+        assert!((&mut driver).now_or_never().is_none());
+        for _ in 0..1_000 {
+            let at = pool.select(&Ask::new()).unwrap();
+            assert_ne!(pool.id_at(at), Some("7"));
+        }
+    }
 }
 
 /// With nothing told, many clients do as if they were told how many they are; at once, and not after a while.
