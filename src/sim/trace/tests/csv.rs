@@ -69,9 +69,13 @@ fn arrivals_are_sorted_and_count_from_the_first() {
 
 #[test]
 fn requests_of_one_moment_stay_in_their_order() {
-    let keys: Vec<_> = (0..100).map(|key| key.to_string()).collect();
-    let text: String = keys.iter().map(|key| format!("7,0,{key}\n")).collect();
-    let expected: Vec<_> = keys.iter().map(|key| recorded(0, 0, Some(key))).collect();
+    // Mixed, as an unstable sort leaves alone what is sorted already.
+    let record = |number: u64| format!("{},0,{number}\n", number % 2);
+    let text: String = (0..100).map(record).collect();
+    let numbers = (0..100).step_by(2).chain((1..100).step_by(2));
+    let expected: Vec<_> = numbers
+        .map(|number: u64| recorded(number % 2 * NANOS, 0, Some(&number.to_string())))
+        .collect();
     assert_eq!(read(text), expected);
 }
 
@@ -177,6 +181,14 @@ fn a_record_without_end_is_not_read_for_ever() {
         let error = Trace::read_csv(endless).unwrap_err();
         assert_eq!(error.to_string(), "line 2: longer than 1048576 bytes");
     }
+    let lines = "\n".repeat((1 << 20) - "1,2,\"\"".len());
+    assert_eq!(read(format!("1,2,\"{lines}\"")).len(), 1);
+    assert_eq!(
+        refused(format!("1,2,\"{lines}\n\"")),
+        "line 1: longer than 1048576 bytes"
+    );
+    // The file may be as long as it likes.
+    assert_eq!(read("1,2,\"\"\n".repeat(200_000)).len(), 200_000);
     // Nothing of which is to be kept.
     let blank = io::Read::take(io::repeat(b'\n'), 3 << 20).chain(&b"1,2"[..]);
     assert_eq!(Trace::read_csv(blank).unwrap().requests().len(), 1);
