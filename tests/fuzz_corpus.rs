@@ -12,6 +12,9 @@ use std::{
 mod pool_ops;
 #[path = "../fuzz/bodies/strategy_parse.rs"]
 mod strategy_parse;
+#[cfg(feature = "sim")]
+#[path = "../fuzz/bodies/trace_read.rs"]
+mod trace_read;
 
 /// Runs the body over every file, and names those over which it fails.
 fn over(target: &str, body: fn(&[u8])) {
@@ -37,4 +40,10 @@ fn pool_ops_holds_over_the_corpus() {
 #[test]
 fn strategy_parse_holds_over_the_corpus() {
     over("strategy_parse", strategy_parse::run);
+}
+
+#[test]
+#[cfg(feature = "sim")]
+fn trace_read_holds_over_the_corpus() {
+    over("trace_read", trace_read::run);
 }

@@ -61,7 +61,7 @@ pub use contender::{Contender, ContenderError, InFlightLimit};
 pub use figures::{Compared, Comparison, Figures, Load, Run};
 pub use scenario::{Antagonists, Arrivals, Discipline, Keys, Scenario, ScenarioError};
 pub use service_time::ServiceTime;
-pub use trace::{Recorded, Trace};
+pub use trace::{LogKey, Recorded, Trace, TraceError};
 
 use self::{central::Central, fleet::Fleet};
 
