@@ -12,6 +12,7 @@ use super::{
     error::echo,
     lines::{LONGEST, Lines, too_long},
     number::{LATEST, LONGEST_SERVICE, Unit},
+    quotes::Quotes,
 };
 use crate::key::HashFunction;
 
@@ -78,19 +79,10 @@ impl<R: Read> Records<R> {
             let is_there = read.map_err(|error| self.error(error))?;
             // A line of white space is one empty field to the reader.
             if !is_there || self.reader.get_ref().first.is_some() {
-                break self.closed(is_there);
+                let fault = self.reader.get_ref().quotes.fault();
+                break fault.map_or(Ok(is_there), |(field, wrong)| Err(self.wrong(field, wrong)));
             }
         }
-    }
-
-    /// The reader takes an open quote to be closed by the end of the file, or by a quote far below.
-    fn closed(&self, is_there: bool) -> Result<bool, TraceError> {
-        if self.reader.get_ref().quotes % 2 == 0 {
-            return Ok(is_there);
-        }
-        let astray = self.record.iter().position(|field| field.contains(['"', '\n']));
-        let field = astray.map_or(self.record.len(), |field| field + 1);
-        Err(self.wrong(field, "a quote is not closed"))
     }
 
     fn error(&self, error: csv::Error) -> TraceError {
@@ -125,7 +117,7 @@ struct Fed<R> {
     first: Option<u64>,
     /// How long the record is by now, as a quote may hold any number of lines.
     len: usize,
-    quotes: usize,
+    quotes: Quotes,
 }
 
 impl<R: Read> Fed<R> {
@@ -135,12 +127,12 @@ impl<R: Read> Fed<R> {
             at: 0,
             first: None,
             len: 0,
-            quotes: 0,
+            quotes: Quotes::new(),
         }
     }
 
     fn begin(&mut self) {
-        (self.first, self.len, self.quotes) = (None, 0, 0);
+        (self.first, self.len, self.quotes) = (None, 0, Quotes::new());
     }
 
     fn advance(&mut self) -> Result<(), TraceError> {
@@ -153,7 +145,7 @@ impl<R: Read> Fed<R> {
         // Blank lines before a record are nothing that somebody has to keep.
         if let Some(first) = self.first {
             self.len += line.len();
-            self.quotes += line.iter().filter(|byte| **byte == b'"').count();
+            self.quotes.read(line);
             if self.len > LONGEST {
                 return Err(too_long(first));
             }

@@ -5,6 +5,7 @@ mod csv;
 mod error;
 mod lines;
 mod number;
+mod quotes;
 #[cfg(test)]
 mod tests;
 
@@ -74,7 +75,7 @@ impl Trace {
     ///
     /// # Errors
     /// [`TraceError`] at the first record that is not as above: a number out of its range, a number of fields other than
-    /// the first line's, a quote that is not closed, text that is not UTF-8, or a record of more than 1 MiB (it is not
+    /// the first line's, a quote that is not closed or has text after it, text that is not UTF-8, or a record of more than 1 MiB (it is not
     /// read to its end). And if there is no request at all, or the reading fails.
     pub fn read_csv(source: impl Read) -> Result<Self, TraceError> {
         csv::read(source).and_then(Self::of)

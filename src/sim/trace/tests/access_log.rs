@@ -120,6 +120,17 @@ fn requests_of_a_second_are_spread_over_it_and_seconds_may_be_mixed() {
 }
 
 #[test]
+fn many_requests_of_a_second_stay_in_their_order() {
+    let line = |took: u64| format!("c - - [10/Oct/2000:13:55:36 +0000] \"-\" 200 0 {took}\n");
+    let log: String = (0..100).rev().map(line).collect();
+    let requests = read(&log, LogKey::Client);
+    for (at, request) in requests.iter().enumerate() {
+        assert_eq!(request.service.as_micros(), 99 - at as u128);
+        assert_eq!(request.arrival.as_micros(), 10_000 * at as u128);
+    }
+}
+
+#[test]
 fn what_is_malformed_is_refused_with_its_place() {
     let form = "is no line of an access log: expected CLIENT - USER [TIME] \"REQUEST\" STATUS BYTES … REQUEST_TIME";
     let time = "is no time from 1970 to 2255 such as 10/Oct/2000:13:55:36 -0700";
@@ -181,7 +192,7 @@ fn what_is_malformed_is_refused_with_its_place() {
         ),
         (
             format!("{date} \"-\" 200 0 \"-\" \"Mozilla 5.0\""),
-            format!("line 2, column 51 (request time): 'Mozilla 5.0' {took}"),
+            format!("line 2, column 50 (request time): 'Mozilla 5.0' {took}"),
         ),
         (
             format!("{date} \"-\" 200 0 \"-\" \"Mozilla 5.0"),
