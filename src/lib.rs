@@ -38,6 +38,7 @@
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
 //! - `orca` (feature `orca`): load that servers report with their answers, for the server and for the client.
+//! - `sim` (feature `sim`): a simulation that shows which strategy is best for which servers.
 //! - `testing` (feature `testing`): a property suite for selectors, and scripted backends.
 //!
 //! # Features
@@ -46,6 +47,7 @@
 //! | `tokio` | yes | the system clock, and `spawn`; without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
 //! | `http` | | `BalanceLayer::http` for hyper-util, reqwest and other clients that take an `http::Request` |
 //! | `serde` | | [`Strategy`] as a string in any serde format |
+//! | `sim` | | a simulation with real pools: which strategy is best for which servers |
 //! | `connect` | | backends that are services: one connected service kept for each member |
 //! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |

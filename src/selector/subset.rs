@@ -157,6 +157,19 @@ impl Named for Subset {
         let inner = Box::new(inner);
         Some(Self { inner, ..self.clone() })
     }
+
+    fn for_client(&self, client: &Client) -> Self {
+        let own = if self.client == Client::process() {
+            client
+        } else {
+            &self.client
+        };
+        Self {
+            inner: Box::new(self.inner.for_client(client)),
+            size: self.size,
+            client: own.clone(),
+        }
+    }
 }
 
 impl<B: Backend, S: Selector<B>> Selector<B> for Subset<S> {

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     Admission, AnySelector, Ask, Balance, BalanceLayer, Handle, Keyed, KeyedLayer, LoadReport, ManualClock, Pool,
     load::{Meter, Metered},
+    selector,
 };
 
 type Selector = AnySelector<Backend>;
@@ -125,7 +126,9 @@ impl Fleet {
     }
 
     fn begin_client(&mut self, scenario: &Scenario, contender: &Contender, seed: u64, asks: &[Ask]) {
-        let selector: Selector = contender.strategy().selector();
+        // What would be one client for the whole process, and another in each, is a client of its own.
+        let own = selector::Client::named(&format!("client-{seed}")).unwrap_or_default();
+        let selector: Selector = contender.strategy().for_client(&own).selector();
         let builder = Pool::builder_on(self.clock.clock())
             .selector(selector)
             .backends((0..scenario.starting() as usize).map(backend))

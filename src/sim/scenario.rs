@@ -133,17 +133,29 @@ impl Scenario {
     /// # Errors
     /// If that is not from 0.01 to 2: with so many servers less, or more.
     pub fn replay(self, trace: Trace) -> Result<Self, ScenarioError> {
+        let load = self.recorded_load(&trace);
+        self.replay_at(trace, load)
+    }
+
+    /// The same servers under requests that were recorded, at another load than they make: the time between them is
+    /// stretched.
+    ///
+    /// # Errors
+    /// If the load is not from 0.01 to 2, or there are too few requests, or too many.
+    pub fn replay_at(self, trace: Trace, load: f64) -> Result<Self, ScenarioError> {
         let number = trace.requests().len();
+        // A sixth of them warm the servers up.
+        let requests = within("number of recorded requests", number as f64, REQUESTS)? as u32 / 6 * 5;
+        // Of requests that came all at once no time between them can be stretched.
+        within("recorded load", self.recorded_load(&trace), (0.0, 1e9))?;
         let total: Duration = trace.requests().iter().map(|request| request.service).sum();
-        let scenario = self.with_mean(total / number.max(1) as u32)?;
-        let load = scenario.recorded_load(&trace);
-        let scenario = Self {
-            // A sixth of them warm the servers up.
-            requests: within("number of recorded requests", number as f64, REQUESTS)? as u32 / 6 * 5,
-            arrivals: Arrivals::Recorded(Arc::new(trace)),
+        let scenario = self.with_mean(total / number as u32)?.with_load(load)?;
+        let arrivals = Arrivals::Recorded(Arc::new(trace));
+        Ok(Self {
+            requests,
+            arrivals,
             ..scenario
-        };
-        scenario.with_load(load)
+        })
     }
 
     /// What it is called.
@@ -299,6 +311,11 @@ impl Scenario {
     /// How long a request takes on average.
     pub fn mean(&self) -> Duration {
         self.mean
+    }
+
+    /// What requests have as their keys.
+    pub fn keys(&self) -> Keys {
+        self.keys
     }
 
     pub(super) fn starting(&self) -> u32 {

@@ -10,7 +10,7 @@ pub use error::{ParameterError, StrategyError};
 use named::Named;
 
 use super::{
-    AnySelector, Bounded, Choices, FirstAvailable, FleetLeastLoaded, LeastTime, PeakEwma, Prequal, Random,
+    AnySelector, Bounded, Choices, Client, FirstAvailable, FleetLeastLoaded, LeastTime, PeakEwma, Prequal, Random,
     ReportedLoad, Subset,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
@@ -58,6 +58,14 @@ macro_rules! strategies {
             pub fn selector<B: Backend>(&self) -> AnySelector<B> {
                 match self {
                     $(Self::$variant(settings) => settings.selector(),)+
+                }
+            }
+
+            /// The same strategy for one of several clients in a process, as a simulation has them: this one, where it
+            /// would be the [process](Client::process).
+            pub fn for_client(&self, client: &Client) -> Self {
+                match self {
+                    $(Self::$variant(settings) => Self::$variant(settings.for_client(client)),)+
                 }
             }
 
@@ -187,6 +195,34 @@ mod tests {
         }
         assert_eq!("least_loaded(d=8)".parse(), Ok(Strategy::default()));
         assert_eq!("random()".parse(), Ok(Strategy::Random(Random::new())));
+    }
+
+    #[test]
+    fn who_would_be_the_process_is_the_client_however_deep() {
+        for (text, expected) in [
+            ("subset(random)", "subset(random,client=a)"),
+            ("subset(random,client=7)", "subset(random,client=7)"),
+            (
+                "subset(bounded(random,factor=2),size=3)",
+                "subset(bounded(random,factor=2),size=3,client=a)",
+            ),
+            ("bounded(ring(size=100),factor=2)", "bounded(ring(size=100),factor=2)"),
+            (
+                "subset(subset(random,client=7))",
+                "subset(subset(random,client=7),client=a)",
+            ),
+            (
+                "subset(subset(random),client=7)",
+                "subset(subset(random,client=a),client=7)",
+            ),
+        ] {
+            let strategy: Strategy = text.parse().unwrap();
+            let its = strategy.for_client(&Client::named("a").unwrap());
+            assert_eq!(its, expected.parse().unwrap(), "{text}");
+        }
+        for strategy in Strategy::all().filter(|strategy| strategy.name() != "subset") {
+            assert_eq!(strategy.for_client(&Client::number(1)), strategy);
+        }
     }
 
     #[test]

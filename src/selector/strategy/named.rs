@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::Strategy;
-use crate::{backend::Backend, selector::AnySelector};
+use crate::{
+    backend::Backend,
+    selector::{AnySelector, Client},
+};
 
 /// A selector's settings with a name, so that a configuration can speak of them.
 pub(crate) trait Named: Clone + Default + 'static {
@@ -23,6 +26,14 @@ pub(crate) trait Named: Clone + Default + 'static {
     fn around(&self, inner: Strategy) -> Option<Self> {
         let _ = inner;
         None
+    }
+
+    /// The same for this client, where it would be for the process.
+    fn for_client(&self, client: &Client) -> Self {
+        let inner = self.inner().map(|inner| inner.for_client(client));
+        inner
+            .and_then(|inner| self.around(inner))
+            .unwrap_or_else(|| self.clone())
     }
 }
 
