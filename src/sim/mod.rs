@@ -2,7 +2,7 @@
 //!
 //! A [`Scenario`] says what there is: servers with slots and speeds, requests that come and how long they take, how many
 //! balancers stand between them, and what goes wrong. [`simulate`] plays it with a [`Contender`], a strategy and perhaps a
-//! limit; [`reference`] with one central first-come queue before the same servers, which knows which of them is idle and
+//! limit; [`reference()`] with one central first-come queue before the same servers, which knows which of them is idle and
 //! the fastest: what independent balancers can come near to. Latencies over the reference's say what a strategy costs;
 //! latencies alone say more of the servers.
 //!
