@@ -1,5 +1,7 @@
 //! Fleet least loaded: the shortest queue as servers report it, with one's own share counted for all clients.
 
+mod clients;
+
 use std::{
     sync::{
         OnceLock,
@@ -10,6 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use self::clients::{Estimate, Look};
 use super::{
     AnySelector, Choices, Completion, Members, Needs, Pick, ReportedQueue, Selector,
     alias::Alias,
@@ -122,51 +125,6 @@ fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// What was seen at those members that reported of late.
-#[derive(Clone, Copy, Debug, Default)]
-struct Look {
-    /// Requests that were reported.
-    reported: f64,
-    /// Requests of this client.
-    own: f64,
-    weight: f64,
-}
-
-/// How many requests of all clients there are for one of this one's: of both, what is [seen](Look) once in a while,
-/// smoothed. The quotient is the number of clients if all send alike, and what is needed if they do not: by how much
-/// this client's requests have to be multiplied to stand for all.
-///
-/// To take it for too large is harmless, as then own requests come first and reports break ties; to take it for too
-/// small is not, as then all clients go by the same reports. So it begins large; and it is left at that reports of long
-/// queues stand longest, as who made one is not asked again soon, which makes it too large by about a half.
-#[derive(Clone, Copy, Debug, Default)]
-struct Estimate {
-    reported: f64,
-    own: f64,
-    /// When it was last looked.
-    at: Millis,
-}
-
-impl Estimate {
-    /// How long until half of the estimate is what was seen since, in milliseconds: a look sees few requests of a small
-    /// client.
-    const HALF_LIFE: f64 = 10_000.0;
-    /// As if that much had been seen besides, of a hundred clients.
-    const PRIOR: (f64, f64) = (10.0, 0.1);
-
-    fn learn(&mut self, look: Look, now: Millis) {
-        let keep = (-(now.0.saturating_sub(self.at.0) as f64) / Self::HALF_LIFE).exp2();
-        self.reported = self.reported * keep + look.reported * (1.0 - keep);
-        self.own = self.own * keep + look.own * (1.0 - keep);
-        self.at = now;
-    }
-
-    fn clients(&self) -> f64 {
-        let clients = (self.reported + Self::PRIOR.0) / (self.own + Self::PRIOR.1);
-        clients.clamp(1.0, MOST_CLIENTS)
-    }
-}
-
 impl FleetLeastLoaded {
     /// Of 8, with the number of clients estimated and reports that fade within two seconds.
     pub fn new() -> Self {
@@ -257,6 +215,37 @@ impl FleetLeastLoaded {
         }
     }
 
+    /// The one that was drawn, or a better one that is remembered.
+    #[inline]
+    fn or_remembered<B>(
+        &self,
+        drawn: At,
+        table: &FleetLeastLoadedTable,
+        pick: &Pick<'_, B, ReportedQueue>,
+        now: Millis,
+    ) -> At {
+        if pick.len() <= self.settings.choices.scanned() {
+            return drawn;
+        }
+        let weigh = |memory: &ReportedQueue, own, usual| {
+            let report = memory.get(now);
+            (table.load(own, report, usual), table.load(0, report, usual))
+        };
+        match pick.own_memories() {
+            Some(own) if table.alias.is_none() && pick.is_plain() => {
+                let usual = table.usual(pick.weight(drawn));
+                let memory = |at: At| &own[at.index()].account.memory;
+                self.shortlist
+                    .choose(drawn, pick, |at| weigh(memory(at), pick.plain_load(at), usual))
+            }
+            _ => self.shortlist.choose(drawn, pick, |at| {
+                let weight = pick.weight(at);
+                let (load, standing) = weigh(pick.memory(at), pick.load(at), table.usual(weight));
+                (load / weight as f32, standing / weight as f32)
+            }),
+        }
+    }
+
     /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
     #[cold]
     fn among_failing<B>(&self, table: &FleetLeastLoadedTable, pick: &Pick<'_, B, ReportedQueue>) -> Option<At> {
@@ -321,16 +310,7 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
             let load = |at| table.load(pick.load(at), pick.memory(at).get(now), usual(at));
             self.draw(table).least(pick, |at| load(at).into())
         }?;
-        let at = if pick.len() > self.settings.choices.scanned() {
-            let weigh = |at, own| {
-                let weight = pick.weight(at);
-                table.load(own, pick.memory(at).get(now), table.usual(weight)) / weight as f32
-            };
-            self.shortlist
-                .choose(at, pick, |at| weigh(at, pick.load(at)), |at| weigh(at, 0))
-        } else {
-            at
-        };
+        let at = self.or_remembered(at, table, pick, now);
         if self.failing.is_clear() || pick.memory(at).failures.is_clear() {
             return Some(at);
         }
@@ -410,33 +390,5 @@ impl Named for FleetLeastLoaded {
 
     fn selector<B: Backend>(&self) -> AnySelector<B> {
         AnySelector::new(self.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_number_of_clients_is_reported_over_own_and_begins_large() {
-        let mut estimate = Estimate::default();
-        assert_eq!(estimate.clients().round(), 100.0);
-        let mut now = 0;
-        let mut learn = |reported, own, seconds| {
-            for _ in 0..seconds {
-                now += 1_000;
-                let weight = 10.0;
-                estimate.learn(Look { reported, own, weight }, Millis(now));
-            }
-            estimate.clients()
-        };
-        // Of what is seen, the half counts after ten seconds, and the prior for ten requests of a hundred clients.
-        let after = learn(400.0, 20.0, 60);
-        assert!((19.5..21.0).contains(&after), "{after}");
-        let after = learn(400.0, 400.0, 10);
-        assert!((1.8..2.0).contains(&after), "{after}");
-        assert!(learn(400.0, 400.0, 120) < 1.1);
-        // Nobody is less than one.
-        assert_eq!(learn(0.0, 400.0, 120), 1.0);
     }
 }

@@ -27,44 +27,39 @@ impl Default for Shortlist {
 }
 
 impl Shortlist {
-    /// The least loaded of who was `drawn` and who is on the list; the drawn one of equals. Who was drawn takes the place
-    /// of the worst on the list if its standing is better.
+    /// The least loaded of who was `drawn` and who is on the list; the drawn one of equals, and if the least is not open.
+    /// Who was drawn takes the place of the worst on the list if its standing is better.
     ///
-    /// The `load` is that of the moment, by which the choice is made. The `standing` is what is worth remembering, and
-    /// says nothing of requests that one has just sent there oneself: those will have ended when the list is looked at.
-    pub(super) fn choose<B, M>(
-        &self,
-        drawn: At,
-        pick: &Pick<'_, B, M>,
-        load: impl Fn(At) -> f32,
-        standing: impl Fn(At) -> f32,
-    ) -> At {
-        let mut chosen = (drawn, load(drawn));
-        let (mut worst, mut worst_standing) = (None, standing(drawn));
-        let is_plain = pick.all_open();
-        for place in &self.0.0 {
-            let at = At(place.load(Relaxed));
-            if at == drawn {
-                // It is on the list, and stays.
-                worst_standing = f32::INFINITY;
-                continue;
-            }
-            if at.index() >= pick.len() {
-                (worst, worst_standing) = (Some(place), worst_standing.max(f32::MAX));
-                continue;
-            }
-            let standing = standing(at);
-            if standing > worst_standing {
-                (worst, worst_standing) = (Some(place), standing);
-            }
-            let load = load(at);
-            if load < chosen.1 && (is_plain || pick.is_open(at)) {
-                chosen = (at, load);
-            }
+    /// A member is weighed by its load, by which the choice is made, and its standing, by which it is worth remembering:
+    /// that says nothing of requests that one has just sent there oneself, which will have ended when the list is looked at
+    /// again. Neither is below 0.
+    #[inline]
+    pub(super) fn choose<B, M>(&self, drawn: At, pick: &Pick<'_, B, M>, weigh: impl Fn(At) -> (f32, f32)) -> At {
+        let len = pick.len() as u32;
+        let (load, standing) = weigh(drawn);
+        // The bits of numbers from 0 on are in the numbers' order. There is no branch here that could be mispredicted, so
+        // that what all are weighed by is looked up at once.
+        let key = |value: f32, order: usize| u64::from(value.to_bits()) << 32 | order as u64;
+        let (mut least, mut worst, mut is_listed) = (key(load, 0), key(standing, 0), false);
+        for (order, place) in self.0.0.iter().enumerate() {
+            let place = place.load(Relaxed);
+            let (load, standing) = weigh(At(place.min(len - 1)));
+            let (load, standing) = if place < len {
+                (load, standing)
+            } else {
+                (f32::MAX, f32::MAX)
+            };
+            least = least.min(key(load, order + 1));
+            worst = worst.max(key(standing, order + 1));
+            is_listed |= place == drawn.0;
         }
-        if let Some(place) = worst.filter(|_| worst_standing < f32::INFINITY) {
-            place.store(drawn.0, Relaxed);
+        let listed = |key: u64| (key as u32).checked_sub(1).map(|order| &self.0.0[order as usize]);
+        let best = listed(least).map_or(drawn, |place| At(place.load(Relaxed)));
+        // Behind the standing comes the order: of equals the last, and so whoever is listed is the worst.
+        match listed(worst) {
+            Some(place) if !is_listed && (worst >> 32) as u32 > standing.to_bits() => place.store(drawn.0, Relaxed),
+            _ => {}
         }
-        chosen.0
+        if pick.is_open(best) { best } else { drawn }
     }
 }
