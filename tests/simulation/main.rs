@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 
 mod failing;
+mod fleet;
 mod known;
 mod repeatable;
 mod standard;
