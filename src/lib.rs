@@ -52,7 +52,6 @@
 //! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
-//! | `sim` | | a simulation that drives real pools |
 //! | `testing` | | for those who write selectors and services: a property suite, scripted backends |
 //! | `full` | | all of these |
 

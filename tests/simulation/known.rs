@@ -42,7 +42,7 @@ fn random_over_servers_of_four_slots_is_as_many_m_m_4_queues() {
         let servers = scenario("equal")
             .with_load(load)
             .unwrap()
-            .with_requests(100_000)
+            .with_requests(50_000)
             .unwrap();
         is_near(mean(&servers, simulated("random")), erlang(4, load));
         // Shared slots: as many requests are at the server, and so they take as long on average.
@@ -53,7 +53,7 @@ fn random_over_servers_of_four_slots_is_as_many_m_m_4_queues() {
 
 #[test]
 fn the_reference_is_one_queue_before_all_slots() {
-    let servers = scenario("equal").with_requests(100_000).unwrap();
+    let servers = scenario("equal").with_requests(200_000).unwrap();
     // Ten servers of four slots are one M/M/40 queue.
     let few = servers.with_servers(10).unwrap().with_load(0.95).unwrap();
     is_near(mean(&few, reference), erlang(40, 0.95));
@@ -110,7 +110,7 @@ fn shorter_of_two(load: f64) -> f64 {
 fn least_loaded_of_two_servers_is_the_shortest_queue() {
     let two = scenario("equal").with_servers(2).unwrap().with_slots(1).unwrap();
     for load in [0.5, 0.8] {
-        let two = two.clone().with_load(load).unwrap().with_requests(200_000).unwrap();
+        let two = two.clone().with_load(load).unwrap().with_requests(100_000).unwrap();
         is_near(mean(&two, simulated("least_loaded(d=all)")), shorter_of_two(load));
     }
 }
@@ -126,7 +126,7 @@ fn least_loaded_of_some_of_many_is_the_power_of_choices() {
     // From the paper's table.
     assert!((shortest_of(2.0, 0.9) - 2.6141).abs() < 1e-4);
     let many = scenario("equal").with_servers(500).unwrap().with_slots(1).unwrap();
-    let many = many.with_load(0.9).unwrap().with_requests(200_000).unwrap();
+    let many = many.with_load(0.9).unwrap().with_requests(100_000).unwrap();
     is_near(mean(&many, simulated("least_loaded(d=2)")), shortest_of(2.0, 0.9));
     is_near(mean(&many, simulated("least_loaded(d=3)")), shortest_of(3.0, 0.9));
 }
