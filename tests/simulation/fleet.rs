@@ -1,8 +1,8 @@
 //! Many clients in front of few servers, which report their queues: what each of the clients cannot know by itself.
 
-use equipoise::sim::{Run, Scenario, simulate};
+use equipoise::sim::Scenario;
 
-use super::{SEEDS, contender, scenario};
+use super::{SEEDS, play, scenario};
 
 /// Equal servers of four slots, busy for nine tenths of the time, before so many clients: at each seed.
 fn scenarios(clients: u32, servers: u32, requests: u32) -> impl Iterator<Item = Scenario> {
@@ -10,35 +10,6 @@ fn scenarios(clients: u32, servers: u32, requests: u32) -> impl Iterator<Item = 
     let equal = equal.with_clients(clients).unwrap().with_load(0.9).unwrap();
     let equal = equal.with_requests(requests).unwrap();
     SEEDS.into_iter().map(move |seed| equal.clone().with_seed(seed))
-}
-
-/// What one strategy comes to.
-struct Played {
-    /// How long requests waited on average, in mean service times: latencies themselves are service for the most part.
-    waited: f64,
-    p99_ms: f64,
-    /// Requests at the server that had the most, on average over the time.
-    fullest: f64,
-}
-
-fn play<const N: usize>(scenario: &Scenario, strategies: [&str; N]) -> [Played; N] {
-    strategies.map(|strategy| {
-        let Run { figures, loads, .. } = simulate(scenario, &contender(strategy));
-        assert_eq!(figures.errors, 0, "{strategy}");
-        let played = Played {
-            waited: figures.mean_ms / (scenario.mean().as_secs_f64() * 1e3) - 1.0,
-            p99_ms: figures.p99_ms,
-            fullest: loads.iter().map(|load| load.max).sum::<f64>() / loads.len() as f64,
-        };
-        println!(
-            "{strategy:30} seed {}: waited {:.4}, p99 {:.2} ms, fullest {:.2}",
-            scenario.seed(),
-            played.waited,
-            played.p99_ms,
-            played.fullest
-        );
-        played
-    })
 }
 
 #[test]

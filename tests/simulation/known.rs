@@ -42,7 +42,7 @@ fn random_over_servers_of_four_slots_is_as_many_m_m_4_queues() {
         let servers = scenario("equal")
             .with_load(load)
             .unwrap()
-            .with_requests(50_000)
+            .with_requests(100_000)
             .unwrap();
         is_near(mean(&servers, simulated("random")), erlang(4, load));
         // Shared slots: as many requests are at the server, and so they take as long on average.

@@ -2,7 +2,6 @@
 
 mod probing;
 mod rule;
-mod simulation;
 
 use std::{
     collections::HashMap,
