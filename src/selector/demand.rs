@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use crate::{clock::Stamp, sync::Line};
+use crate::sync::Line;
 
 /// A selector's wish for probes: so many for each request, and some while there are none. The pool's driver sees to it,
 /// if the pool has a [`probe`](crate::PoolBuilder::probe); what members answer comes to
@@ -96,21 +96,13 @@ impl Demand {
 
     /// Tells the time, and what it is in those milliseconds.
     pub fn tell(&self, now: Instant) -> u32 {
-        let millis = self.since(now).as_millis() as u32;
+        let since = now.saturating_duration_since(*self.epoch.get_or_init(|| now));
+        let millis = since.as_millis() as u32;
         // Of two that tell at once the earlier may come last: that is off by no more than they are apart.
         if self.now() != millis {
             self.counts.0.now.store(millis, Relaxed);
         }
         millis
-    }
-
-    fn since(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(*self.epoch.get_or_init(|| now))
-    }
-
-    /// A time as counted from when one was first told.
-    pub(crate) fn stamp(&self, now: Instant) -> Stamp {
-        Stamp(self.since(now).as_nanos() as u64 + 1)
     }
 
     pub(crate) fn idle(&self) -> Duration {

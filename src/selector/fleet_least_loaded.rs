@@ -51,7 +51,8 @@ use crate::{backend::Backend, load::LoadReport, sync::Line};
 /// unless said otherwise.
 ///
 /// The number of clients is given, or [estimated](FleetLeastLoaded::estimating_clients) while requests go by. Without
-/// any report this is [`LeastLoaded`](super::LeastLoaded). Failures weigh as they do there.
+/// any report this is [`LeastLoaded`](super::LeastLoaded). Failures keep their places as they do there, each like one
+/// request more in the server's queue, or an eighth of a usual queue if that is more.
 ///
 /// Weights are honoured by load, as there: members whose queues over their weights are equal are as welcome.
 #[derive(Debug)]
@@ -88,6 +89,8 @@ impl Default for Settings {
 /// How often the number of clients is estimated, and the time is told where no reports tell it.
 const REFRESH: Duration = Duration::from_secs(1);
 const MOST_CLIENTS: f64 = 1e6;
+/// So many failures weigh as much as any queue: every client has to find out for itself who fails.
+const ENOUGH: f32 = 8.0;
 const FADES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
 
 /// What [`FleetLeastLoaded`] prepares: the number of clients, the mean, and by whom to draw while weights differ.
@@ -215,7 +218,7 @@ impl FleetLeastLoaded {
         }
     }
 
-    /// The one that was drawn, or a better one that is remembered.
+    /// The one that was drawn, or a better one that is remembered. `failed`: what a member's failures weigh.
     #[inline]
     fn or_remembered<B>(
         &self,
@@ -223,6 +226,7 @@ impl FleetLeastLoaded {
         table: &FleetLeastLoadedTable,
         pick: &Pick<'_, B, ReportedQueue>,
         now: Millis,
+        failed: impl Fn(At) -> f32,
     ) -> At {
         if pick.len() <= self.settings.choices.scanned() {
             return drawn;
@@ -235,27 +239,39 @@ impl FleetLeastLoaded {
             Some(own) if table.alias.is_none() && pick.is_plain() => {
                 let usual = table.usual(pick.weight(drawn));
                 let memory = |at: At| &own[at.index()].account.memory;
-                self.shortlist
-                    .choose(drawn, pick, |at| weigh(memory(at), pick.plain_load(at), usual))
+                self.shortlist.choose(drawn, pick, |at| {
+                    let (load, standing) = weigh(memory(at), pick.plain_load(at), usual);
+                    (load + failed(at), standing + failed(at))
+                })
             }
             _ => self.shortlist.choose(drawn, pick, |at| {
                 let weight = pick.weight(at);
                 let (load, standing) = weigh(pick.memory(at), pick.load(at), table.usual(weight));
-                (load / weight as f32, standing / weight as f32)
+                let failed = failed(at);
+                ((load + failed) / weight as f32, (standing + failed) / weight as f32)
             }),
         }
     }
 
-    /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
+    /// Some have failed of late. If the one that would be `chosen` has, all are weighed again, with what their failures
+    /// weigh: each like a request in the server's queue, or more if queues are long.
     #[cold]
-    fn among_failing<B>(&self, table: &FleetLeastLoadedTable, pick: &Pick<'_, B, ReportedQueue>) -> Option<At> {
-        let (stamp, now) = (pick.stamp(), Millis(self.now.0.load(Relaxed)));
-        self.failing.forget(stamp);
-        self.draw(table).least(pick, |at| {
-            let memory = pick.memory(at);
-            let own = pick.load(at) + memory.failures.weight(stamp);
-            table.load(own, memory.get(now), table.usual(pick.weight(at))).into()
-        })
+    fn among_failing<B>(
+        &self,
+        chosen: At,
+        table: &FleetLeastLoadedTable,
+        pick: &Pick<'_, B, ReportedQueue>,
+    ) -> Option<At> {
+        let now = Millis(self.now.0.load(Relaxed));
+        let load = |at| table.load(pick.load(at), pick.memory(at).get(now), table.usual(pick.weight(at)));
+        self.failing.pass(pick, ENOUGH, load);
+        if pick.memory(chosen).failures.is_clear() {
+            return Some(chosen);
+        }
+        let (time, each) = (self.failing.now(), (self.failing.usual_load() / ENOUGH).max(1.0));
+        let failed = |at| pick.memory(at).failures.weight(time) * each;
+        let drawn = self.draw(table).least(pick, |at| (load(at) + failed(at)).into())?;
+        Some(self.or_remembered(drawn, table, pick, now, failed))
     }
 }
 
@@ -310,11 +326,11 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
             let load = |at| table.load(pick.load(at), pick.memory(at).get(now), usual(at));
             self.draw(table).least(pick, |at| load(at).into())
         }?;
-        let at = self.or_remembered(at, table, pick, now);
-        if self.failing.is_clear() || pick.memory(at).failures.is_clear() {
+        let at = self.or_remembered(at, table, pick, now, |_| 0.0);
+        if self.failing.is_clear() {
             return Some(at);
         }
-        self.among_failing(table, pick)
+        self.among_failing(at, table, pick)
     }
 
     fn needs(&self) -> Needs {
@@ -322,7 +338,7 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
     }
 
     fn observe(&self, memory: &ReportedQueue, completion: &Completion) {
-        memory.failures.observe(completion, &self.failing);
+        self.failing.observe(&memory.failures, completion);
     }
 
     fn report(&self, memory: &ReportedQueue, report: &LoadReport, now: Instant) {

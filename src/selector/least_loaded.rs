@@ -18,8 +18,11 @@ use crate::backend::Backend;
 /// those of the weights from about as many requests in flight on as the weights' sum over their greatest common divisor;
 /// with fewer, and more than one, a light member that is idle is taken before a heavy one that is not.
 ///
-/// A failure weighs like a request that is open, until a second after the member's last one: who fails at once would look
-/// idle, and draw everything.
+/// A failure keeps its place, or who fails at once would look idle, and draw everything. It fades, by requests and not by
+/// the clock: on average it is kept until eight times as many have begun as are in flight in the pool or, if that is more,
+/// as there are members. By Little's law that is eight times as long as a request takes, of a millisecond or an hour, and so
+/// who always fails draws about an eighth of a fair share, at any load; and failures that come now and then, to all, weigh
+/// in proportion to what is in flight, and leave it to tell who is least loaded.
 ///
 /// It goes by what is in flight: a caller that sends one request after the other leaves nothing to go by, and a slow
 /// member gets as many of those as any.
@@ -95,14 +98,14 @@ impl<B: Backend> Selector<B> for LeastLoaded {
             None if pick.is_plain() => self.draw(None).least_of_equals(pick, |at| pick.plain_load(at) as u32),
             alias => self.draw(alias.as_ref()).least(pick, |at| pick.load(at) as f64),
         }?;
-        if self.failing.is_clear() || pick.memory(at).is_clear() {
+        if self.failing.is_clear() {
             return Some(at);
         }
-        self.among_failing(table.0.as_ref(), pick)
+        self.among_failing(at, table.0.as_ref(), pick)
     }
 
     fn observe(&self, failures: &Failures, completion: &Completion) {
-        failures.observe(completion, &self.failing);
+        self.failing.observe(failures, completion);
     }
 }
 
@@ -112,13 +115,17 @@ impl LeastLoaded {
         Draw { choices, alias }
     }
 
-    /// The one that would be chosen has failed of late: all are weighed again, with what their failures weigh.
+    /// Some have failed of late. If the one that would be `chosen` has, all are weighed again, with what their failures
+    /// weigh.
     #[cold]
     #[inline(never)]
-    fn among_failing<B>(&self, alias: Option<&Alias>, pick: &Pick<'_, B, Failures>) -> Option<At> {
-        let now = pick.stamp();
-        self.failing.forget(now);
-        let load = |at| (pick.load(at) + pick.memory(at).weight(now)) as f64;
+    fn among_failing<B>(&self, chosen: At, alias: Option<&Alias>, pick: &Pick<'_, B, Failures>) -> Option<At> {
+        self.failing.pass(pick, f32::INFINITY, |at| pick.load(at) as f32);
+        if pick.memory(chosen).is_clear() {
+            return Some(chosen);
+        }
+        let now = self.failing.now();
+        let load = |at| pick.load(at) as f64 + f64::from(pick.memory(at).weight(now));
         self.draw(alias).least(pick, load)
     }
 }

@@ -8,7 +8,7 @@ use super::{
     pick::Surroundings,
     roster::{At, Roster},
 };
-use crate::member::Lives;
+use crate::member::{Lives, Tally};
 
 /// The members that a snapshot's picks choose among, as [`prepare`](super::Selector::prepare) sees them: each has a
 /// weight of at least 1.
@@ -67,6 +67,11 @@ impl<'a, B, M> Members<'a, B, M> {
     /// Requests in flight at the member, from this process, just now.
     pub fn load(&self, at: At) -> usize {
         self.roster.load(at)
+    }
+
+    /// How requests at the member have ended so far, from this process, since its id is in the pool.
+    pub fn tally(&self, at: At) -> Tally {
+        self.memories.tally(at)
     }
 
     /// The time now, by the pool's clock.

@@ -1,7 +1,7 @@
 //! Where a selector's memories are found.
 
 use super::roster::At;
-use crate::member::Lives;
+use crate::member::{Lives, Tally};
 
 /// Where the selector's memories are: with the members, or within an outer selector's.
 pub(crate) enum Memories<'a, B, M> {
@@ -9,9 +9,10 @@ pub(crate) enum Memories<'a, B, M> {
     Within(&'a dyn Recall<M>),
 }
 
-/// Finds an inner selector's memory within an outer one's.
+/// Finds an inner selector's memory within an outer one's, and what else there is with it.
 pub(crate) trait Recall<M> {
     fn recall(&self, at: At) -> &M;
+    fn tally(&self, at: At) -> Tally;
 }
 
 /// The `part` of each of some memories.
@@ -23,6 +24,10 @@ pub(super) struct Part<'a, B, M, F> {
 impl<B, M, N, F: Fn(&M) -> &N> Recall<N> for Part<'_, B, M, F> {
     fn recall(&self, at: At) -> &N {
         (self.part)(self.whole.get(at))
+    }
+
+    fn tally(&self, at: At) -> Tally {
+        self.whole.tally(at)
     }
 }
 
@@ -39,6 +44,14 @@ impl<'a, B, M> Memories<'a, B, M> {
         match self {
             Self::Own(lives) => &lives[at.index()].account.memory,
             Self::Within(recall) => recall.recall(at),
+        }
+    }
+
+    /// How requests at the member have ended so far.
+    pub(super) fn tally(self, at: At) -> Tally {
+        match self {
+            Self::Own(lives) => lives[at.index()].counts.tally(),
+            Self::Within(recall) => recall.tally(at),
         }
     }
 }

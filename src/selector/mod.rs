@@ -72,6 +72,7 @@ mod any;
 mod bounded;
 mod demand;
 mod draw;
+mod fading;
 mod failures;
 mod first_available;
 mod fleet_least_loaded;

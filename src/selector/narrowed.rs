@@ -4,6 +4,7 @@ use super::{
     memories::{Memories, Recall},
     roster::{At, Roster},
 };
+use crate::member::Tally;
 
 /// Some of the members with positions of their own, from 0 on, so that an inner selector works among them as it does
 /// among all. Its positions are translated here, where they come in and go out, and nowhere else.
@@ -55,5 +56,9 @@ pub(super) struct Placed<'a, B, M> {
 impl<B, M> Recall<M> for Placed<'_, B, M> {
     fn recall(&self, at: At) -> &M {
         self.whole.get(self.places[at.index()])
+    }
+
+    fn tally(&self, at: At) -> Tally {
+        self.whole.tally(self.places[at.index()])
     }
 }

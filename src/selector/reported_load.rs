@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
+
 use super::{
     AnySelector, Members, Needs, Pick, RoundRobin, Selector, Start,
     roster::At,
@@ -18,7 +20,7 @@ use super::{
         named::{Named, Parameter, decimal, duration, print_duration},
     },
 };
-use crate::{backend::Backend, clock::Stamp, load::LoadReport};
+use crate::{backend::Backend, clock::Stamp, load::LoadReport, member::Tally};
 
 /// Each request goes to the next member in turn, by weights that servers report:
 ///
@@ -33,6 +35,11 @@ use crate::{backend::Backend, clock::Stamp, load::LoadReport};
 /// [`RoundRobin`]. No weight counts for more than ten times the mean or less than a hundredth of it, as in gRPC's
 /// scheduler (grpc/grpc, `src/core/load_balancing/weighted_round_robin/static_stride_scheduler.cc`): what is reported
 /// once too often then neither draws everything, nor is never asked again.
+///
+/// What a server does not say of itself, or cannot, is seen from here as well: of a weight, or of the mean in its stead,
+/// that part counts that did not fail of this client's own requests of late. (A58 leaves errors to the reports. By those
+/// alone who fails at once and does not count that, or whose reports come no more, has a high weight; and where the others
+/// are fully used even who does count it is as good as they are, as errors cost no more than utilization.)
 ///
 /// The backend's own weight is honoured on top: it multiplies what was reported, and stands alone while nothing is.
 ///
@@ -72,7 +79,8 @@ const SHORTEST_UPDATE: Duration = Duration::from_millis(100);
 /// How far above and below the mean a reported weight counts.
 const RATIOS: (f64, f64) = (0.01, 10.0);
 
-/// What [`ReportedLoad`] remembers of a member: the weight it reported last, when, and since when without a gap.
+/// What [`ReportedLoad`] remembers of a member: the weight it reported last, when, and since when without a gap; and how
+/// requests ended of late.
 #[derive(Debug, Default)]
 pub struct ReportedWeight {
     /// An `f64`'s bits.
@@ -80,6 +88,43 @@ pub struct ReportedWeight {
     /// Nanoseconds since the epoch, and one; 0: never.
     last: AtomicU64,
     since: AtomicU64,
+    /// For the driver alone, when a table is made.
+    endings: Mutex<Endings>,
+}
+
+/// How requests ended of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Endings {
+    /// Failures and successes, for each of the [`HALF_LIVES`](Endings::HALF_LIVES).
+    known: [(f64, f64); 2],
+    /// What was counted until then.
+    counted: Tally,
+    at: Stamp,
+}
+
+impl Endings {
+    /// In how many seconds an ending counts half: who begins to fail is found out soon, however long it did well; and who
+    /// is sent next to nothing, as it failed, is not at once taken to have mended.
+    const HALF_LIVES: [f64; 2] = [1.0, 10.0];
+
+    /// The part that did not fail, as if a tenth of one more had not: of late or of very late, whatever is less.
+    fn good(&mut self, tally: Tally, now: Stamp) -> f64 {
+        // Of who was given up nothing is known.
+        let good = |tally: Tally| tally.succeeded + tally.broken;
+        let new = (
+            (tally.failed - self.counted.failed) as f64,
+            (good(tally) - good(self.counted)) as f64,
+        );
+        let age = between(self.at.0, now.0).as_secs_f64();
+        (self.counted, self.at) = (tally, now);
+        let mut least = 1.0_f64;
+        for (known, half_life) in self.known.iter_mut().zip(Self::HALF_LIVES) {
+            let keep = (-age / half_life).exp2();
+            *known = (known.0 * keep + new.0, known.1 * keep + new.1);
+            least = least.min(1.0 - known.0 / (known.0 + known.1 + 0.1));
+        }
+        least
+    }
 }
 
 /// What [`ReportedLoad`] prepares: the order of turns.
@@ -170,6 +215,11 @@ impl ReportedWeight {
         }
     }
 
+    /// The part of the requests of late that did not fail.
+    fn good(&self, tally: Tally, now: Stamp) -> f64 {
+        self.endings.lock().good(tally, now)
+    }
+
     fn get(&self, now: Stamp, settings: &Settings) -> Option<f64> {
         let (last, since) = (self.last.load(Relaxed), self.since.load(Relaxed));
         let is_known = last > 0 && between(last, now.0) < settings.expiry;
@@ -193,9 +243,14 @@ impl<B: Backend> Selector<B> for ReportedLoad {
     fn prepare(&self, members: &Members<'_, B, ReportedWeight>) -> ReportedLoadTable {
         let now = members.now();
         let now = Stamp::since(*self.epoch.get_or_init(|| now), Some(now));
+        let goods: Vec<f64> = members
+            .iter()
+            .map(|at| members.memory(at).good(members.tally(at), now))
+            .collect();
         let weights: Vec<Option<f64>> = members
             .iter()
-            .map(|at| members.memory(at).get(now, &self.settings))
+            .zip(&goods)
+            .map(|(at, good)| Some(members.memory(at).get(now, &self.settings)? * good))
             .collect();
         let known = weights.iter().flatten().count();
         if known < 2 {
@@ -204,10 +259,10 @@ impl<B: Backend> Selector<B> for ReportedLoad {
         let mean = weights.iter().flatten().sum::<f64>() / known as f64;
         let shares: Vec<f64> = members
             .iter()
-            .zip(weights)
-            .map(|(at, weight)| {
-                let ratio = weight.map_or(1.0, |weight| (weight / mean).clamp(RATIOS.0, RATIOS.1));
-                ratio * f64::from(members.weight(at))
+            .zip(weights.iter().zip(goods))
+            .map(|(at, (weight, good))| {
+                let ratio = weight.map_or(good, |weight| weight / mean);
+                ratio.clamp(RATIOS.0, RATIOS.1) * f64::from(members.weight(at))
             })
             .collect();
         ReportedLoadTable(Order::by_shares(&shares))

@@ -4,6 +4,7 @@
 mod balance;
 mod discovery;
 mod failing_fast;
+mod farm;
 mod faults;
 mod keyed;
 mod membership;

@@ -196,14 +196,22 @@ fn failing_at_once_attracts_nothing() {
     for (id, queue) in [("b", 4.0), ("c", 4.0)] {
         one.hear(id, queue);
     }
-    // It has nothing to do, as it does nothing.
-    let mut lease = one.lease("a");
-    lease.report(&LoadReport::new().with_queue(1.0).unwrap());
-    lease.settle(Outcome::Failure);
-    drop(lease);
-    assert_eq!(one.shares()[0], 0);
-    one.advance(Duration::from_millis(1_100));
-    one.hear("a", 1.0);
+    let mut failed = 0;
+    for _ in 0..900 {
+        let mut lease = one.pool.pick(&Ask::new()).unwrap();
+        let fails = lease.backend_id() == "a";
+        // It has nothing to do, as it does nothing.
+        let queue = if fails { 1.0 } else { 4.0 };
+        lease.report(&LoadReport::new().with_queue(queue).unwrap());
+        lease.settle(if fails { Outcome::Failure } else { Outcome::Success });
+        failed += usize::from(fails);
+    }
+    // An eighth of a fair share, and what it took to find out.
+    assert!((20..100).contains(&failed), "{failed}");
+    // What failures weigh fades with requests.
+    for _ in 0..4 {
+        one.shares();
+    }
     assert_eq!(one.shares(), [100, 0, 0]);
 }
 

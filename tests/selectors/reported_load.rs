@@ -206,6 +206,71 @@ fn reports_that_say_too_little_are_no_reports() {
     bench.assert_weights(&[2, 1]);
 }
 
+/// What a server does not say of its failures, is seen from here.
+#[test]
+fn who_fails_here_counts_by_the_part_that_does_not() {
+    let said = (0.5, 100.0, 0.0);
+    let mut bench = bench(ReportedLoad::new().with_blackout(Duration::ZERO), &[1; 3]);
+    let mut half = 0;
+    for _ in 0..30 {
+        for _ in 0..100 {
+            let mut lease = bench.pool.pick(&Ask::new()).unwrap();
+            let outcome = match lease.backend_id() {
+                // It says that it is idle, and of its failures nothing.
+                "a" => {
+                    lease.report(&report((0.01, 100.0, 0.0)));
+                    Outcome::Failure
+                }
+                "b" if half % 2 == 0 => Outcome::Failure,
+                _ => Outcome::Success,
+            };
+            half += usize::from(lease.backend_id() == "b");
+            if lease.backend_id() != "a" {
+                lease.report(&report(said));
+            }
+            lease.settle(outcome);
+        }
+        bench.advance(SECOND);
+    }
+    let shares = bench.shares(10_000);
+    assert!((10..=1_000).contains(&shares[0]), "{shares:?}");
+    // Of two good requests it does one.
+    assert!((2_500..3_500).contains(&shares[1]), "{shares:?}");
+    // Both mend: the one that is sent next to nothing takes longer.
+    for _ in 0..90 {
+        bench.hear(&[Some(said); 3]);
+        bench.advance(SECOND);
+    }
+    let shares = bench.shares(9_000);
+    assert!(shares.iter().all(|share| (2_800..3_200).contains(share)), "{shares:?}");
+}
+
+/// A black hole says nothing more, and what it said stands for minutes.
+#[test]
+fn who_says_nothing_more_and_fails_is_left() {
+    let said = Some((0.5, 100.0, 0.0));
+    let mut bench = bench(ReportedLoad::new().with_blackout(Duration::ZERO), &[1; 3]);
+    bench.hear_for(3, &[said; 3]);
+    bench.assert_weights(&[1, 1, 1]);
+    for _ in 0..100 {
+        let home = Ask::new().with_home(equipoise::Home::new("a"));
+        bench.pool.pick(&home).unwrap().settle(Outcome::Failure);
+        // Given up is not failed.
+        drop(
+            bench
+                .pool
+                .pick(&Ask::new().with_home(equipoise::Home::new("b")))
+                .unwrap(),
+        );
+    }
+    bench.hear_for(1, &[None, said, said]);
+    let shares = bench.shares(2_010);
+    assert!(
+        (1..=30).contains(&shares[0]) && shares[1].abs_diff(shares[2]) <= 30,
+        "{shares:?}"
+    );
+}
+
 #[test]
 fn nobody_s_report_draws_everything_or_ends_in_nothing() {
     let mut bench = bench(ReportedLoad::new().with_blackout(Duration::ZERO), &[1; 5]);

@@ -4,13 +4,19 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Waker},
 };
 
 use equipoise::{
-    Ask, Backend, Condition, Endpoint, Home, LeastLoaded, Pool, Random, Readiness, RoundRobin, Selector, Strategy,
+    Ask, Backend, Condition, Endpoint, Home, LeastLoaded, ManualClock, Outcome, Pool, Random, Readiness, RoundRobin,
+    Selector, Strategy,
     selector::{At, Client, Members, Pick, Subset},
 };
+use futures_util::FutureExt;
 
 type Node = Endpoint<()>;
 
@@ -109,6 +115,54 @@ fn loads_and_limits_are_those_of_the_members_that_are_seen() {
     assert!(pool.pick(&Ask::new()).is_err());
     drop(leases.remove(0));
     pool.pick(&Ask::new()).unwrap();
+}
+
+/// Expects each member that it is shown to have as many failures as its backend has for a target.
+struct Counting(Arc<AtomicUsize>);
+
+impl Selector<Endpoint<u64>> for Counting {
+    type Memory = ();
+    type Table = ();
+
+    fn memory(&self, _: &Endpoint<u64>) {}
+
+    fn prepare(&self, members: &Members<'_, Endpoint<u64>, ()>) {
+        let known = members.iter().filter(|at| {
+            let (tally, failures) = (members.tally(*at), *members.backend(*at).target());
+            assert!(tally.total() == 0 || (tally.failed, tally.succeeded) == (failures, 1));
+            tally.failed > 0
+        });
+        self.0.store(known.count(), Relaxed);
+    }
+
+    fn select(&self, (): &(), pick: &Pick<'_, Endpoint<u64>, ()>) -> Option<At> {
+        pick.any_open()
+    }
+}
+
+#[test]
+fn what_has_ended_is_told_of_the_members_that_are_seen() {
+    let time = ManualClock::new();
+    let backend = |index: u64| Endpoint::new(format!("b{index}"), 1 + index);
+    let known = Arc::new(AtomicUsize::new(0));
+    let selector = numbered(Counting(Arc::clone(&known)), 5);
+    let builder = Pool::builder_on(time.clock()).selector(selector).seed(1);
+    let (mut pool, mut driver) = builder.backends((0..20).map(backend)).build();
+    for index in 0..20 {
+        let mut end = |outcome| {
+            let mut lease = pool
+                .pick(&Ask::new().with_home(Home::new(format!("b{index}"))))
+                .unwrap();
+            lease.settle(outcome);
+        };
+        (0..=index).for_each(|_| end(Outcome::Failure));
+        end(Outcome::Success);
+    }
+    assert_eq!(known.load(Relaxed), 0);
+    // A member that leaves: the tables are made anew.
+    pool.handle().remove("b19");
+    assert!((&mut driver).now_or_never().is_none());
+    assert_eq!(known.load(Relaxed), 5);
 }
 
 #[test]

@@ -12,7 +12,9 @@ use std::{
     time::Instant,
 };
 
-use super::{Completion, Demand, Failures, Members, Needs, Pick, Random, RandomTable, Selector, roster::At};
+use super::{
+    Completion, Demand, Failures, Members, Needs, Pick, Random, RandomTable, Selector, failures::Failing, roster::At,
+};
 use crate::{backend::Backend, load::LoadReport, member::Outcome};
 use numbers::Numbers;
 use replies::{Fresh, Removal, Replies, UNLIMITED};
@@ -45,7 +47,9 @@ use settings::Settings;
 /// relative to the mean. Among the cold the latency decides, whatever the weights.
 ///
 /// The paper leaves out how it keeps from members that fail fast. Here a failure takes the member's reply out of the pool,
-/// and counts as a request in flight in its replies until a second after the last one.
+/// and counts as a request in flight in its replies, which fades: on average it is kept until eight times as many requests
+/// have been picked for as all replies together say are in flight or, if that is more, as there are members
+/// ([`LeastLoaded`](super::LeastLoaded) says why).
 #[derive(Debug)]
 pub struct Prequal {
     settings: Settings,
@@ -64,6 +68,7 @@ struct State {
     /// In 2⁻²⁰; the greatest number for without bound.
     b_reuse: AtomicU64,
     reuses: AtomicU64,
+    failing: Failing,
 }
 
 /// What [`Prequal`] remembers of a member: its number in the pool of replies.
@@ -113,6 +118,7 @@ impl Prequal {
             numbers: AtomicU32::new(0),
             b_reuse: AtomicU64::new(1 << ONE),
             reuses: AtomicU64::new(0),
+            failing: Failing::default(),
         };
         Self {
             settings,
@@ -219,6 +225,10 @@ impl<B: Backend> Selector<B> for Prequal {
         if turn % INSTEAD == 0 && !self.state.demand.is_met() {
             return random();
         }
+        if turn % TOLD == 0 && !self.state.failing.is_clear() {
+            let requests = self.state.replies.mean().max(1.0) * pick.len() as f32;
+            self.state.failing.advance(TOLD as f32, requests);
+        }
         let fresh = self.fresh(self.state.demand.now());
         let all_open = pick.all_open();
         let member = |number| {
@@ -233,8 +243,8 @@ impl<B: Backend> Selector<B> for Prequal {
     }
 
     fn observe(&self, memory: &Probed, completion: &Completion) {
-        if let (Outcome::Failure, Some(at)) = (completion.outcome, completion.at) {
-            memory.failures.add(self.state.demand.stamp(at));
+        if completion.outcome == Outcome::Failure {
+            self.state.failing.add(&memory.failures);
             self.state.replies.forget(memory.number);
         }
     }
@@ -243,16 +253,24 @@ impl<B: Backend> Selector<B> for Prequal {
         let Some(queue) = report.queue() else { return };
         let fresh = self.fresh(self.state.demand.tell(now));
         let step = f32::from_bits(memory.step.load(Relaxed));
-        let failures = memory.failures.weight(self.state.demand.stamp(now));
+        let failing = &self.state.failing;
+        let failures = if failing.is_clear() {
+            0.0
+        } else {
+            memory.failures.weight(failing.now())
+        };
         let latency = report.latency().map_or(0.0, |latency| latency.as_nanos() as f32);
         self.state.replies.estimate(queue as f32 * step, self.settings.q_rif);
-        let rif = (queue as f32 + failures as f32) * step;
+        let rif = (queue as f32 + failures) * step;
         self.state.replies.add(fresh, memory.number, rif, latency, self.uses());
     }
 }
 
 /// One request in so many goes to a random member where there is no probe.
 const INSTEAD: u64 = 4;
+
+/// With one request in so many, failures fade by as many.
+const TOLD: u64 = 8;
 
 /// What a request adds to a RIF that counts over the weight.
 fn step(mean_weight: f64, weight: u32) -> f32 {

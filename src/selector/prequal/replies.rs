@@ -22,6 +22,8 @@ pub(super) struct Replies {
     loads: Line<[AtomicU64; SLOTS]>,
     /// The bits of the RIF beyond which a reply is hot.
     hot_beyond: AtomicU32,
+    /// The bits of the mean of the RIFs reported of late.
+    mean: AtomicU32,
     /// The bits of the last RIFs reported.
     recent: [AtomicU32; RECENT],
     reported: AtomicU32,
@@ -108,6 +110,7 @@ impl Default for Replies {
             senders: Line::default(),
             loads: Line::default(),
             hot_beyond: AtomicU32::new(0),
+            mean: AtomicU32::new(0),
             recent: std::array::from_fn(|_| AtomicU32::new(0)),
             reported: AtomicU32::new(0),
         }
@@ -257,6 +260,12 @@ impl Replies {
         }
     }
 
+    /// The mean of the RIFs reported of late.
+    #[inline]
+    pub(super) fn mean(&self) -> f32 {
+        f32::from_bits(self.mean.load(Relaxed))
+    }
+
     /// Estimates anew what is hot, of the last 64 RIFs and this one: more than `quantile` of them.
     pub(super) fn estimate(&self, rif: f32, quantile: f64) {
         let index = self.reported.fetch_add(1, Relaxed) as usize;
@@ -266,6 +275,8 @@ impl Replies {
         for (copy, rif) in recent.iter_mut().zip(&self.recent[..count]) {
             *copy = rif.load(Relaxed);
         }
+        let sum: f32 = recent[..count].iter().copied().map(f32::from_bits).sum();
+        self.mean.store((sum / count as f32).to_bits(), Relaxed);
         let below = (quantile * count as f64).ceil() as usize;
         let (_, beyond, _) = recent[..count].select_nth_unstable(below.clamp(1, count) - 1);
         self.hot_beyond.store(*beyond, Relaxed);

@@ -201,8 +201,12 @@ fn a_member_that_fails_is_not_sought() {
     (0..5).for_each(|_| bench.at("c").settle(Outcome::Failure));
     bench.says("c", 0.0, 0.1);
     assert!(!bench.word(8).contains('c'));
-    // A second after the last it is believed again.
-    bench.advance(1_001);
+    // Some requests later it is believed again; by the clock it is not.
+    bench.advance(60_000);
+    bench.says("a", 0.0, 50.0);
+    bench.says("c", 0.0, 0.1);
+    assert_eq!(bench.word(1), "a");
+    bench.word(2_000);
     bench.says("a", 0.0, 50.0);
     bench.says("c", 0.0, 0.1);
     assert_eq!(bench.word(1), "c");
