@@ -1,7 +1,7 @@
 //! How long answers took lately, by how busy the server was.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -9,6 +9,9 @@ use std::{
 /// long a request takes that comes now (Wydrowski et al., "Load is not what you should balance: Introducing Prequal",
 /// NSDI 2024, §4). Numbers in flight are a class each up to seven, and then four classes from each power of two to the
 /// next: where requests begin to wait a class of its own, as those on either side take another time.
+///
+/// Answers count for ten seconds. A server whose only one was slow by chance, or came while it started, would otherwise say
+/// so for ever to those who therefore ask others.
 #[derive(Debug)]
 pub(super) struct Latencies(Box<[Class; CLASSES]>);
 
@@ -19,13 +22,15 @@ const MOST: u64 = (1 << 24) - 1;
 const CLASSES: usize = 92;
 /// The longest that a report can say: with more, it would say nothing at all.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// For how many seconds they are.
+const RECENT: u32 = 10;
 /// How many of each class are kept.
 const KEPT: usize = 16;
 
 #[derive(Debug, Default)]
 struct Class {
-    /// In microseconds; 0: none yet.
-    micros: [AtomicU32; KEPT],
+    /// In microseconds in the lower half of a word, in the upper in which second it was; 0: none yet.
+    micros: [AtomicU64; KEPT],
     next: AtomicU64,
 }
 
@@ -42,34 +47,33 @@ fn class(in_flight: u64) -> usize {
 }
 
 impl Latencies {
-    pub(super) fn learn(&self, in_flight: u64, latency: Duration) {
+    /// `now`: since the start.
+    pub(super) fn learn(&self, in_flight: u64, latency: Duration, now: Duration) {
         let class = &self.0[class(in_flight)];
         let place = class.next.fetch_add(1, Relaxed) as usize % KEPT;
-        let micros = latency.min(LONGEST).as_micros() as u32;
-        class.micros[place].store(micros.max(1), Relaxed);
+        let micros = latency.min(LONGEST).as_micros() as u64;
+        class.micros[place].store(now.as_secs() << 32 | micros.max(1), Relaxed);
     }
 
     /// The median at about so many in flight: of the class, or else of the nearest that has any, the busier first; none
     /// if there are none.
-    pub(super) fn median(&self, in_flight: u64) -> Option<Duration> {
+    pub(super) fn median(&self, in_flight: u64, now: Duration) -> Option<Duration> {
         let here = class(in_flight);
         let around = (0..CLASSES).flat_map(|off| [here.checked_add(off), here.checked_sub(off)]);
         let around = around.flatten().filter_map(|class| self.0.get(class));
-        around.filter_map(Class::median).next()
+        around.filter_map(|class| class.median(now)).next()
     }
 }
 
 impl Class {
-    fn median(&self) -> Option<Duration> {
+    fn median(&self, now: Duration) -> Option<Duration> {
         let mut micros = [0; KEPT];
         let mut count = 0;
-        for kept in self
-            .micros
-            .iter()
-            .map(|micros| micros.load(Relaxed))
-            .filter(|kept| *kept > 0)
-        {
-            micros[count] = kept;
+        // In 136 years the seconds' 32 bits begin anew.
+        let is_recent = |word: u64| (now.as_secs() as u32).wrapping_sub((word >> 32) as u32) < RECENT;
+        let words = self.micros.iter().map(|word| word.load(Relaxed));
+        for word in words.filter(|word| *word > 0 && is_recent(*word)) {
+            micros[count] = word as u32;
             count += 1;
         }
         let micros = &mut micros[..count];
@@ -86,15 +90,16 @@ mod tests {
     #[test]
     fn the_median_is_of_the_last_answers_at_about_that_load() {
         let latencies = Latencies::default();
+        let now = Duration::from_secs(100);
         let millis = |millis| Duration::from_millis(millis);
-        assert_eq!(latencies.median(1), None);
+        assert_eq!(latencies.median(1, now), None);
         for latency in [9, 1, 2, 100, 3] {
-            latencies.learn(1, millis(latency));
+            latencies.learn(1, millis(latency), now);
         }
-        assert_eq!(latencies.median(1), Some(millis(3)));
+        assert_eq!(latencies.median(1, now), Some(millis(3)));
         // There is nothing better to go by.
-        assert_eq!(latencies.median(1_000_000), Some(millis(3)));
-        latencies.learn(9, millis(50));
+        assert_eq!(latencies.median(1_000_000, now), Some(millis(3)));
+        latencies.learn(9, millis(50), now);
         for (in_flight, median) in [
             (0, 3),
             (1, 3),
@@ -108,12 +113,18 @@ mod tests {
             (16, 50),
             (u64::MAX, 50),
         ] {
-            assert_eq!(latencies.median(in_flight), Some(millis(median)), "{in_flight}");
+            assert_eq!(latencies.median(in_flight, now), Some(millis(median)), "{in_flight}");
         }
         // What is long ago is forgotten.
-        (0..16).for_each(|_| latencies.learn(1, millis(7)));
-        assert_eq!(latencies.median(1), Some(millis(7)));
-        latencies.learn(1 << 40, Duration::MAX);
-        assert_eq!(latencies.median(1 << 40), Some(LONGEST));
+        (0..16).for_each(|_| latencies.learn(1, millis(7), now));
+        assert_eq!(latencies.median(1, now), Some(millis(7)));
+        latencies.learn(1 << 40, Duration::MAX, now);
+        assert_eq!(latencies.median(1 << 40, now), Some(LONGEST));
+        // Nor is what was not repeated for long.
+        let later = now + Duration::from_secs(9);
+        latencies.learn(2, millis(8), later);
+        assert_eq!(latencies.median(1, later), Some(millis(7)));
+        assert_eq!(latencies.median(1, later + Duration::from_secs(1)), Some(millis(8)));
+        assert_eq!(latencies.median(1, later + Duration::from_secs(10)), None);
     }
 }

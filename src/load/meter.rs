@@ -14,7 +14,7 @@ use crate::clock::Clock;
 
 /// Counts a server's requests, without a lock: how many are in flight, how many were answered in a second and how many
 /// of those failed, over the last ten, and the median latency of the last 16 good ones that came when about as many were
-/// in flight. Clones are one meter.
+/// in flight, of these ten seconds too. Clones are one meter.
 ///
 /// ```
 /// use equipoise::{ManualClock, load::Meter};
@@ -98,7 +98,7 @@ impl Counts {
             .with_queue(in_flight as f64)?
             .with_qps(self.answered.rate(now))?
             .with_eps(self.failed.rate(now))?;
-        match self.latencies.median(in_flight) {
+        match self.latencies.median(in_flight, now) {
             Some(latency) => report.with_latency(latency),
             None => Ok(report),
         }
@@ -115,7 +115,7 @@ impl Metered {
             counts.failed.count(now);
         } else {
             // Who fails at once is not fast.
-            counts.latencies.learn(self.found, now.saturating_sub(self.came));
+            counts.latencies.learn(self.found, now.saturating_sub(self.came), now);
         }
         counts.load_at(now)
     }

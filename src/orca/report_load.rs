@@ -26,7 +26,7 @@ use crate::{
 /// application [says so](ReportLoad::with_utilization), its utilization.
 ///
 /// A failure is a status of 500 to 599 or an error of the service. Latency is that until the head of the response, the
-/// median of the last 16 good ones that came when about as many were in flight.
+/// median of the last 16 good ones, of these ten seconds, that came when about as many were in flight.
 ///
 /// All services that one layer and its clones wrap are one server: give the same to each connection and each route.
 /// Nothing is locked, and nothing but the header's value allocated. A report that the service itself has put into its
