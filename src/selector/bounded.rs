@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    AnySelector, Completion, Demand, Members, Needs, ParameterError, Pick, Selector, Strategy,
+    AnySelector, Completion, Demand, Failures, Members, Needs, ParameterError, Pick, Selector, Strategy,
+    failures::Failing,
     hash::Ring,
     roster::At,
     strategy::named::{Named, Parameter, decimal},
@@ -27,6 +28,9 @@ use crate::{backend::Backend, load::LoadReport};
 /// The selector inside is asked once more where its first choice is full: round robin then takes a turn more, and
 /// [`Prequal`](super::Prequal) asks for as many probes again.
 ///
+/// A failure keeps a place for a while, as with [`LeastLoaded`](super::LeastLoaded): a member that fails at once would
+/// otherwise never be full, and draw what others have no room for.
+///
 /// The bound holds for what a pick sees: picks at the very same moment may each take the last room. What is in flight
 /// at members that drain counts in the total too. Homes, which are taken before any selector is asked, are not bound;
 /// and if all who are open are full, since others are closed for other reasons, the request goes where it would have
@@ -39,10 +43,18 @@ use crate::{backend::Backend, load::LoadReport};
 /// assert!(Bounded::new(Ring::new()).with_factor(0.9).is_err());
 /// # Ok::<_, equipoise::ParameterError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Bounded<S> {
     inner: S,
     factor: f64,
+    failing: Failing,
+}
+
+/// What [`Bounded`] remembers of a member: its failures, and what the selector inside remembers.
+#[derive(Debug)]
+pub struct BoundedMemory<M> {
+    failures: Failures,
+    inner: M,
 }
 
 /// What [`Bounded`] prepares.
@@ -60,7 +72,12 @@ const ALLOWED: &str = "a number from 1 to 100";
 impl<S> Bounded<S> {
     /// At most 1.25 times the fair share.
     pub fn new(inner: S) -> Self {
-        Self { inner, factor: 1.25 }
+        Self::with(inner, 1.25)
+    }
+
+    fn with(inner: S, factor: f64) -> Self {
+        let failing = Failing::default();
+        Self { inner, factor, failing }
     }
 
     /// At most so many times the fair share, from 1 to 100.
@@ -69,7 +86,7 @@ impl<S> Bounded<S> {
     /// A number out of that range, or none.
     pub fn with_factor(self, factor: f64) -> Result<Self, ParameterError> {
         if (1.0..=LARGEST).contains(&factor) {
-            Ok(Self { factor, ..self })
+            Ok(Self::with(self.inner, factor))
         } else {
             Err(ParameterError::new("bounded", "factor", factor, ALLOWED))
         }
@@ -78,6 +95,20 @@ impl<S> Bounded<S> {
     /// How many times the fair share.
     pub fn factor(&self) -> f64 {
         self.factor
+    }
+}
+
+/// The same settings; what fails is known to each by itself.
+impl<S: Clone> Clone for Bounded<S> {
+    fn clone(&self) -> Self {
+        Self::with(self.inner.clone(), self.factor)
+    }
+}
+
+/// By the settings.
+impl<S: PartialEq> PartialEq for Bounded<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner && self.factor == other.factor
     }
 }
 
@@ -99,10 +130,7 @@ impl Named for Bounded<Box<Strategy>> {
     }];
 
     fn selector<B: Backend>(&self) -> AnySelector<B> {
-        AnySelector::new(Bounded {
-            inner: self.inner.selector(),
-            factor: self.factor,
-        })
+        AnySelector::new(Bounded::with(self.inner.selector(), self.factor))
     }
 
     fn inner(&self) -> Option<&Strategy> {
@@ -114,23 +142,25 @@ impl Named for Bounded<Box<Strategy>> {
         if matches!(inner, Strategy::Subset(_)) {
             return None;
         }
-        let inner = Box::new(inner);
-        Some(Self { inner, ..*self })
+        Some(Self::with(Box::new(inner), self.factor))
     }
 }
 
 impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
-    type Memory = S::Memory;
+    type Memory = BoundedMemory<S::Memory>;
     type Table = BoundedTable<S::Table>;
 
-    fn memory(&self, backend: &B) -> S::Memory {
-        self.inner.memory(backend)
+    fn memory(&self, backend: &B) -> Self::Memory {
+        BoundedMemory {
+            failures: Failures::default(),
+            inner: self.inner.memory(backend),
+        }
     }
 
-    fn prepare(&self, members: &Members<'_, B, S::Memory>) -> Self::Table {
+    fn prepare(&self, members: &Members<'_, B, Self::Memory>) -> Self::Table {
         let weights: u64 = members.iter().map(|at| u64::from(members.weight(at))).sum();
         BoundedTable {
-            inner: self.inner.prepare(members),
+            inner: members.within(|memory| &memory.inner, |members| self.inner.prepare(members)),
             scale: self.factor / weights as f64 * (1.0 - 1e-12),
         }
     }
@@ -140,7 +170,7 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
     }
 
     fn needs(&self) -> Needs {
-        self.inner.needs().total_in_flight()
+        self.inner.needs().total_in_flight().failures()
     }
 
     fn demand(&self) -> Option<&Arc<Demand>> {
@@ -148,23 +178,38 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
     }
 
     #[inline]
-    fn select(&self, table: &Self::Table, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
-        let first = self.inner.select(&table.inner, pick)?;
+    fn select(&self, table: &Self::Table, pick: &Pick<'_, B, Self::Memory>) -> Option<At> {
+        let choose = |pick: &Pick<'_, B, Self::Memory>| {
+            pick.within(|memory| &memory.inner, |pick| self.inner.select(&table.inner, pick))
+        };
+        let first = choose(pick)?;
         let scale = table.scale * (pick.total_in_flight() + 1) as f64;
+        let is_clear = self.failing.is_clear();
+        let failed = self.failing.now();
         // A whole number is below ⌈x⌉ if it is below x.
-        let is_full = |at| pick.load(at) as f64 >= scale * f64::from(pick.weight(at));
+        let is_full = |at| {
+            let kept = if is_clear {
+                0.0
+            } else {
+                pick.memory(at).failures.weight(failed)
+            };
+            pick.load(at) as f64 + f64::from(kept) >= scale * f64::from(pick.weight(at))
+        };
+        if !is_clear {
+            self.failing.pass(pick, f32::INFINITY, |at| pick.load(at) as f32);
+        }
         if !is_full(first) {
             return Some(first);
         }
-        let other = pick.closing(&is_full, |pick| self.inner.select(&table.inner, pick));
-        other.or(Some(first))
+        pick.closing(&is_full, choose).or(Some(first))
     }
 
-    fn observe(&self, memory: &S::Memory, completion: &Completion) {
-        self.inner.observe(memory, completion);
+    fn observe(&self, memory: &Self::Memory, completion: &Completion) {
+        self.failing.observe(&memory.failures, completion);
+        self.inner.observe(&memory.inner, completion);
     }
 
-    fn report(&self, memory: &S::Memory, report: &LoadReport, now: Instant) {
-        self.inner.report(memory, report, now);
+    fn report(&self, memory: &Self::Memory, report: &LoadReport, now: Instant) {
+        self.inner.report(&memory.inner, report, now);
     }
 }

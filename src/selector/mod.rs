@@ -103,7 +103,7 @@ use std::{
 
 pub use crate::needs::Needs;
 pub use any::{AnyMemory, AnySelector, AnyTable};
-pub use bounded::{Bounded, BoundedTable};
+pub use bounded::{Bounded, BoundedMemory, BoundedTable};
 pub use demand::Demand;
 pub use draw::Choices;
 pub use failures::Failures;

@@ -7,7 +7,7 @@ use equipoise::sim::{Run, Scenario, simulate};
 use super::{SEEDS, contender, scenario};
 
 /// All that go by load or latency, one way or another.
-const AWARE: [&str; 8] = [
+const AWARE: [&str; 9] = [
     "least_loaded",
     "least_loaded(d=2)",
     "least_loaded(d=all)",
@@ -16,6 +16,7 @@ const AWARE: [&str; 8] = [
     "peak_ewma",
     "least_time",
     "prequal",
+    "bounded",
 ];
 
 /// Three quarters of the run are after the fault.
