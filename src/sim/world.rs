@@ -63,7 +63,7 @@ struct Entry<P> {
     event: Event<P>,
 }
 
-/// How many mean service times the requests that never end are waited for.
+/// How many mean service times the requests that never end are waited for, and the way there and back.
 const PATIENCE: f64 = 1_000.0;
 
 /// Plays a scenario from `begin` on, in nanoseconds.
@@ -71,7 +71,8 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
     let mean = scenario.mean.as_nanos() as f64;
     let mut workload = Workload::new(scenario, begin);
     let window = window(scenario, begin);
-    let end = window.end + window.end.saturating_sub(window.start) / 5 + (mean * PATIENCE) as u64;
+    let patience = (mean * (PATIENCE + 2.0 * scenario.delay)) as u64;
+    let end = window.end + window.end.saturating_sub(window.start) / 5 + patience;
     let mut world = World::new(scenario, begin, Measure::new(scenario, window));
     let mut id = 0;
     world.next_arrival(&mut workload);

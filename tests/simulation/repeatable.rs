@@ -81,3 +81,18 @@ fn utilization_is_the_load() {
         }
     }
 }
+
+#[test]
+fn who_is_far_away_is_waited_for() {
+    // Answers are there long after the last request has come.
+    let distant = small("equal").with_delay(1_000.0).unwrap();
+    for run in [
+        reference(&distant),
+        simulate(&distant, &contender("random")),
+        simulate(&distant, &contender("prequal")),
+    ] {
+        assert_eq!(run.figures.errors, 0);
+        let way = 2_000 * distant.mean().as_nanos() as u64;
+        assert!(run.latencies[0] >= way, "{}", run.latencies[0]);
+    }
+}
