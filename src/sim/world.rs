@@ -76,7 +76,8 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
     let mut world = World::new(scenario, begin, Measure::new(scenario, window));
     let mut id = 0;
     world.next_arrival(&mut workload);
-    while !world.measure.is_over() {
+    // Servers are looked at until the end of the window, even should all that is measured have ended before.
+    while !world.measure.is_over() || world.now < world.measure.window.end {
         let next = world.events.peek().map(|Reverse(entry)| entry.at);
         if let Some(deadline) = front
             .deadline()
@@ -103,7 +104,7 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
             break;
         }
     }
-    // Until the end of the window, should all have ended before.
+    // The looks that are left, if there is nothing more to come.
     while let Some(Reverse(entry)) = world.events.pop() {
         if matches!(entry.event, Event::Look) {
             world.now = entry.at;

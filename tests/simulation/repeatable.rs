@@ -2,7 +2,7 @@
 
 use equipoise::{
     Strategy,
-    sim::{Befalls, Change, Contender, Scenario, reference, simulate},
+    sim::{Arrivals, Befalls, Change, Contender, Scenario, reference, simulate},
 };
 
 use super::{contender, scenario};
@@ -94,5 +94,20 @@ fn who_is_far_away_is_waited_for() {
         assert_eq!(run.figures.errors, 0);
         let way = 2_000 * distant.mean().as_nanos() as u64;
         assert!(run.latencies[0] >= way, "{}", run.latencies[0]);
+    }
+}
+
+#[test]
+fn servers_work_until_the_last_look_at_them() {
+    // Bursts may bring all that is measured well before its time.
+    let bursts = scenario("equal").with_servers(2).unwrap().with_slots(1).unwrap();
+    let bursts = bursts.with_arrivals(Arrivals::Bursty(100.0)).unwrap();
+    let bursts = bursts.with_requests(1_000).unwrap();
+    for seed in 0..20 {
+        let run = simulate(&bursts.clone().with_seed(seed), &contender("random"));
+        // Between two looks are some mean service times.
+        let last = &run.loads[run.loads.len() - 10..];
+        let stands = last.iter().all(|load| load.mean == last[0].mean && load.mean > 0.0);
+        assert!(!stands, "seed {seed}: {last:?}");
     }
 }
