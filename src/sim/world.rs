@@ -135,7 +135,8 @@ impl<P> World<P> {
         let server = |index| Server::new(scenario.discipline, scenario.slots, scenario.speed(index));
         let mean = scenario.mean.as_nanos() as f64;
         let mut world = Self {
-            now: begin,
+            // Balancers begin before requests come.
+            now: 0,
             servers: (0..scenario.servers as usize).map(server).collect(),
             measure,
             events: BinaryHeap::new(),
