@@ -2,7 +2,7 @@
 
 use equipoise::{
     Strategy,
-    sim::{Arrivals, Befalls, Change, Contender, Scenario, reference, simulate},
+    sim::{Arrivals, Befalls, Change, Contender, Scenario, Trace, reference, simulate},
 };
 
 use super::{contender, scenario};
@@ -110,4 +110,15 @@ fn servers_work_until_the_last_look_at_them() {
         let stands = last.iter().all(|load| load.mean == last[0].mean && load.mean > 0.0);
         assert!(!stands, "seed {seed}: {last:?}");
     }
+}
+
+#[test]
+fn recorded_requests_come_from_all_clients() {
+    let lines: String = (0..1_000).map(|index| format!("{index},1\n")).collect();
+    let trace = Trace::read_csv(lines.as_bytes()).unwrap();
+    let clients = small("equal").with_clients(20).unwrap().replay_at(trace, 0.1).unwrap();
+    // Each has a server of its own.
+    let shares = simulate(&clients, &contender("subset(random,size=1)")).shares;
+    let asked = shares.iter().filter(|share| **share > 0).count();
+    assert!(asked > 5, "{shares:?}");
 }
