@@ -112,7 +112,7 @@ fn replayed(line: &CommandLine, mut scenarios: Vec<Scenario>) -> Result<Vec<Scen
         false => scenario.replay(trace),
     };
     let replayed = replayed.map_err(|error| {
-        let why = format!("{error} (--servers, --slots and --speeds say what serves them)");
+        let why = format!("{error} (--servers, --slots and --speeds say what serves them, --load how close together)");
         wrong("--trace", &path.to_string_lossy(), why)
     })?;
     Ok(vec![replayed.with_name(name)])

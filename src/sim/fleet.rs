@@ -13,7 +13,7 @@ use std::{
 
 use futures_channel::oneshot;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use rand::RngExt;
+use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -38,10 +38,16 @@ pub(super) struct Fleet {
     clock: ManualClock,
     start: Instant,
     clients: Vec<Client>,
+    /// When others begin, the last first.
+    beginners: Vec<u64>,
+    phases: Xoshiro256PlusPlus,
     tasks: FuturesUnordered<Pin<Box<dyn Future<Output = Option<Ended>>>>>,
     woken: Arc<Woken>,
     network: Network,
     meters: Vec<Meter>,
+    contender: Contender,
+    starting: usize,
+    servers: u32,
     slots: u32,
     flights: Vec<Flight>,
     delay: u64,
@@ -105,36 +111,39 @@ impl Fleet {
             meters: (0..scenario.servers).map(|_| Meter::new(clock.clock())).collect(),
             clock,
             clients: Vec::new(),
+            beginners: Vec::new(),
+            phases: Stream::Phases.of(scenario.seed),
             tasks: FuturesUnordered::new(),
             woken: Arc::default(),
             network: Network::default(),
+            contender: contender.clone(),
+            starting: scenario.starting() as usize,
+            servers: scenario.servers,
             slots: scenario.slots,
             flights: Vec::new(),
             delay: (scenario.delay * mean) as u64,
             timeout: scenario.timeout.map(|timeout| (timeout * mean) as u64),
         };
-        let mut random = Stream::Phases.of(scenario.seed);
-        let mut phases: Vec<u64> = (0..scenario.clients).map(|_| random.random_range(0..begin)).collect();
-        phases.sort_unstable();
-        for phase in phases {
-            fleet.tick(phase);
-            let picks = random.random_range(0..2 * scenario.servers);
-            let asks: Vec<Ask> = (0..picks).map(|_| Ask::new().with_key(random.random())).collect();
-            fleet.begin_client(scenario, contender, random.random(), &asks);
-        }
+        let phases = (0..scenario.clients).map(|_| fleet.phases.random_range(0..begin));
+        fleet.beginners = phases.collect();
+        fleet.beginners.sort_unstable_by(|one, other| other.cmp(one));
         fleet
     }
 
-    fn begin_client(&mut self, scenario: &Scenario, contender: &Contender, seed: u64, asks: &[Ask]) {
+    fn begin_client(&mut self) {
+        let random = &mut self.phases;
+        let picks = random.random_range(0..2 * self.servers);
+        let asks: Vec<Ask> = (0..picks).map(|_| Ask::new().with_key(random.random())).collect();
+        let seed: u64 = random.random();
         // What would be one client for the whole process, and another in each, is a client of its own.
         let own = selector::Client::named(&format!("client-{seed}")).unwrap_or_default();
-        let selector: Selector = contender.strategy().for_client(&own).selector();
+        let selector: Selector = self.contender.strategy().for_client(&own).selector();
         let builder = Pool::builder_on(self.clock.clock())
             .selector(selector)
-            .backends((0..scenario.starting() as usize).map(backend))
+            .backends((0..self.starting).map(backend))
             .probe(self.network.clone())
             .seed(seed);
-        let (mut pool, driver) = match contender.limit() {
+        let (mut pool, driver) = match self.contender.limit() {
             None => builder.build(),
             Some(limit) => {
                 let queue = Admission::Queue {
@@ -144,7 +153,7 @@ impl Fleet {
                 builder.in_flight_limit(limit.of(self.slots)).admission(queue).build()
             }
         };
-        for ask in asks {
+        for ask in &asks {
             // Given up at once.
             drop(pool.pick(ask));
         }
@@ -329,12 +338,79 @@ impl Front for Fleet {
     }
 
     fn deadline(&self) -> Option<u64> {
-        let deadline = self.clock.next_deadline()?;
-        Some((deadline - self.start).as_nanos() as u64)
+        let begins = self.beginners.last().copied();
+        let timer = self.clock.next_deadline();
+        let timer = timer.map(|deadline| (deadline - self.start).as_nanos() as u64);
+        [begins, timer].into_iter().flatten().min()
     }
 
     fn wake(&mut self, world: &mut World<Parcel>) {
         self.tick(world.now);
+        if self.beginners.last().is_some_and(|begins| *begins <= world.now) {
+            self.beginners.pop();
+            self.begin_client();
+        }
         self.run(world);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{super::world::play, *};
+
+    /// Notes when a fleet is woken once requests come, as parts of a second.
+    struct Noted {
+        fleet: Fleet,
+        begin: u64,
+        woken: HashSet<u64>,
+    }
+
+    impl Front for Noted {
+        type Parcel = Parcel;
+
+        fn arrive(&mut self, world: &mut World<Parcel>, id: u32, request: Request) {
+            self.fleet.arrive(world, id, request);
+        }
+        fn served(&mut self, world: &mut World<Parcel>, server: usize, id: u32) {
+            self.fleet.served(world, server, id);
+        }
+        fn lost(&mut self, world: &mut World<Parcel>, server: usize, id: u32) {
+            self.fleet.lost(world, server, id);
+        }
+        fn befallen(&mut self, world: &mut World<Parcel>, server: usize, what: Befalls) {
+            self.fleet.befallen(world, server, what);
+        }
+        fn deliver(&mut self, world: &mut World<Parcel>, parcel: Parcel) {
+            self.fleet.deliver(world, parcel);
+        }
+        fn deadline(&self) -> Option<u64> {
+            self.fleet.deadline()
+        }
+        fn wake(&mut self, world: &mut World<Parcel>) {
+            if world.now >= self.begin {
+                self.woken.insert(world.now % SECOND);
+            }
+            self.fleet.wake(world);
+        }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn timers_are_not_in_step_however_long_requests_take() {
+        for mean in [Duration::from_millis(10), Duration::from_secs(1)] {
+            let one = Scenario::new().with_servers(1).unwrap().with_slots(1).unwrap();
+            let one = one.with_clients(20).unwrap().with_requests(500).unwrap();
+            let one = one.with_mean(mean).unwrap();
+            let begin = 100 * mean.as_nanos() as u64;
+            // It wants its table anew each second.
+            let fleet = Fleet::new(&one, &"reported_load".parse().unwrap(), begin);
+            let woken = HashSet::new();
+            let mut noted = Noted { fleet, begin, woken };
+            play(&one, begin, &mut noted);
+            assert_eq!(noted.woken.len(), 20, "{mean:?}: {:?}", noted.woken);
+        }
     }
 }

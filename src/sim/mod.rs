@@ -3,8 +3,8 @@
 //! A [`Scenario`] says what there is: servers with slots and speeds, requests that come and how long they take, how many
 //! balancers stand between them, and what goes wrong. [`simulate`] plays it with a [`Contender`], a strategy and perhaps a
 //! limit; [`reference()`] with one central first-come queue before the same servers, which knows which of them is idle and
-//! the fastest: what independent balancers can come near to. Latencies over the reference's say what a strategy costs;
-//! latencies alone say more of the servers.
+//! the fastest: what independent balancers can come near to, where servers are about as fast. Latencies over the
+//! reference's say what a strategy costs; latencies alone say more of the servers.
 //!
 //! ```
 //! use equipoise::sim::{Comparison, Contender, Scenario, reference, simulate};
@@ -35,7 +35,8 @@
 //! - What is on its way takes as long each time ([`Scenario::with_delay`]) and is not lost. Balancers take no time.
 //! - Nobody tries again. A failure is what its caller got.
 //! - Balancers begin at different times, each with some picks behind it; a fifth as many requests as are measured come
-//!   before these, and others after them until all of them have ended.
+//!   before these, and as many after them, unless a recording ends before. Who has no answer 1,000 mean service times,
+//!   and the way there and back, after the last of them has failed.
 //!
 //! # What is measured
 //! Latencies are of requests that did not fail, from when they come to when their answer is back, waiting in the balancer
@@ -71,7 +72,11 @@ pub fn simulate(scenario: &Scenario, contender: &Contender) -> Run {
     world::play(scenario, begin, &mut Fleet::new(scenario, contender, begin))
 }
 
-/// Plays a scenario with one central first-come queue before its servers: what no set of independent balancers can beat.
+/// Plays a scenario with one central first-come queue before its servers.
+///
+/// It is a measure, not a bound. No request of its queue times out, so with a
+/// [time-out](Scenario::with_timeout) that many run into, those that are left to a strategy are faster; and it never lets a
+/// slot be idle while somebody waits, even where waiting for a server that is many times as fast took less.
 pub fn reference(scenario: &Scenario) -> Run {
     let begin = begin(scenario);
     world::play(scenario, begin, &mut Central::new(scenario))

@@ -63,7 +63,7 @@ struct Entry<P> {
     event: Event<P>,
 }
 
-/// How many mean service times the requests that never end are waited for.
+/// How many mean service times the requests that never end are waited for, and the way there and back.
 const PATIENCE: f64 = 1_000.0;
 
 /// Plays a scenario from `begin` on, in nanoseconds.
@@ -71,11 +71,13 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
     let mean = scenario.mean.as_nanos() as f64;
     let mut workload = Workload::new(scenario, begin);
     let window = window(scenario, begin);
-    let end = window.end + window.end.saturating_sub(window.start) / 5 + (mean * PATIENCE) as u64;
+    let patience = (mean * (PATIENCE + 2.0 * scenario.delay)) as u64;
+    let end = window.end + window.end.saturating_sub(window.start) / 5 + patience;
     let mut world = World::new(scenario, begin, Measure::new(scenario, window));
     let mut id = 0;
     world.next_arrival(&mut workload);
-    while !world.measure.is_over() {
+    // Servers are looked at until the end of the window, even should all that is measured have ended before.
+    while !world.measure.is_over() || world.now < world.measure.window.end {
         let next = world.events.peek().map(|Reverse(entry)| entry.at);
         if let Some(deadline) = front
             .deadline()
@@ -102,7 +104,7 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
             break;
         }
     }
-    // Until the end of the window, should all have ended before.
+    // The looks that are left, if there is nothing more to come.
     while let Some(Reverse(entry)) = world.events.pop() {
         if matches!(entry.event, Event::Look) {
             world.now = entry.at;
@@ -133,7 +135,8 @@ impl<P> World<P> {
         let server = |index| Server::new(scenario.discipline, scenario.slots, scenario.speed(index));
         let mean = scenario.mean.as_nanos() as f64;
         let mut world = Self {
-            now: begin,
+            // Balancers begin before requests come.
+            now: 0,
             servers: (0..scenario.servers as usize).map(server).collect(),
             measure,
             events: BinaryHeap::new(),

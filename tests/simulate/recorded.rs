@@ -84,7 +84,7 @@ fn a_load_that_is_given_is_taken_however_little_was_recorded() {
     ];
     let (code, stdout, stderr) = run(&flags);
     assert_eq!((code, &*stdout), (Some(2), ""), "{stderr}");
-    let told = ["invalid --trace", "load 0.001", "from 0.01 to 2", "--servers"];
+    let told = ["invalid --trace", "load 0.001", "from 0.01 to 2", "--servers", "--load"];
     assert!(told.iter().all(|told| stderr.contains(told)), "{stderr}");
     let text = printed(&[&flags[..], &["--load", "0.5"]].concat());
     assert!(

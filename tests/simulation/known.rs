@@ -130,3 +130,17 @@ fn least_loaded_of_some_of_many_is_the_power_of_choices() {
     is_near(mean(&many, simulated("least_loaded(d=2)")), shortest_of(2.0, 0.9));
     is_near(mean(&many, simulated("least_loaded(d=3)")), shortest_of(3.0, 0.9));
 }
+
+#[test]
+fn the_reference_takes_the_fastest_that_is_idle() {
+    let halves = scenario("half_slow").with_servers(10).unwrap().with_slots(1).unwrap();
+    let halves = halves.with_load(0.2).unwrap().with_requests(20_000).unwrap();
+    let shares = reference(&halves).shares;
+    let part = |share: &u64| *share as f64 / 20_000.0;
+    // Of five fast servers all are busy with a chance of 0.0142 (Erlang's B, of 1.5 requests at a time).
+    let slow: f64 = shares.iter().skip(1).step_by(2).map(part).sum();
+    assert!((slow - 0.0142).abs() < 0.005, "{shares:?}");
+    for fast in shares.iter().step_by(2).map(part) {
+        assert!((fast * 5.0 - 1.0).abs() < 0.1, "{shares:?}");
+    }
+}

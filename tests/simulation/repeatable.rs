@@ -2,7 +2,7 @@
 
 use equipoise::{
     Strategy,
-    sim::{Befalls, Change, Contender, Scenario, reference, simulate},
+    sim::{Arrivals, Befalls, Change, Contender, Scenario, Trace, reference, simulate},
 };
 
 use super::{contender, scenario};
@@ -80,4 +80,45 @@ fn utilization_is_the_load() {
             assert!((utilization / load - 1.0).abs() < 0.02, "{utilization} for {load}");
         }
     }
+}
+
+#[test]
+fn who_is_far_away_is_waited_for() {
+    // Answers are there long after the last request has come.
+    let distant = small("equal").with_delay(1_000.0).unwrap();
+    for run in [
+        reference(&distant),
+        simulate(&distant, &contender("random")),
+        simulate(&distant, &contender("prequal")),
+    ] {
+        assert_eq!(run.figures.errors, 0);
+        let way = 2_000 * distant.mean().as_nanos() as u64;
+        assert!(run.latencies[0] >= way, "{}", run.latencies[0]);
+    }
+}
+
+#[test]
+fn servers_work_until_the_last_look_at_them() {
+    // Bursts may bring all that is measured well before its time.
+    let bursts = scenario("equal").with_servers(2).unwrap().with_slots(1).unwrap();
+    let bursts = bursts.with_arrivals(Arrivals::Bursty(100.0)).unwrap();
+    let bursts = bursts.with_requests(1_000).unwrap();
+    for seed in 0..20 {
+        let run = simulate(&bursts.clone().with_seed(seed), &contender("random"));
+        // Between two looks are some mean service times.
+        let last = &run.loads[run.loads.len() - 10..];
+        let stands = last.iter().all(|load| load.mean == last[0].mean && load.mean > 0.0);
+        assert!(!stands, "seed {seed}: {last:?}");
+    }
+}
+
+#[test]
+fn recorded_requests_come_from_all_clients() {
+    let lines: String = (0..1_000).map(|index| format!("{index},1\n")).collect();
+    let trace = Trace::read_csv(lines.as_bytes()).unwrap();
+    let clients = small("equal").with_clients(20).unwrap().replay_at(trace, 0.1).unwrap();
+    // Each has a server of its own.
+    let shares = simulate(&clients, &contender("subset(random,size=1)")).shares;
+    let asked = shares.iter().filter(|share| **share > 0).count();
+    assert!(asked > 5, "{shares:?}");
 }
