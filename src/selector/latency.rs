@@ -7,10 +7,10 @@
 //!
 //! - Estimates fade while nothing is heard (Finagle's `PeakEwma` fades what it reads towards 0 as well): who was not
 //!   asked for long is asked again.
-//! - A failure is a sample of twice what the pool's slowest successes of late took; and it [keeps a
-//!   place](super::failures), of a request that takes as long as one does at members on average, so that who fails fast
-//!   attracts nothing, however fast it was before. It does not take the place of the estimate: where all fail now and then,
-//!   estimates would tell who failed last, and not who is slow.
+//! - A failure [keeps a place](super::failures), of a request that takes as long as one does at members on average, so that
+//!   who fails fast attracts nothing, however fast it was before. For the estimate it is a sample like others, of what the
+//!   pool's successes take on average, or what it took itself if that is more: did it take the estimate's place at once, then
+//!   where all fail now and then estimates would tell who failed last, and not who is slow.
 //! - A request that was given up is a censored sample: it may raise an estimate, never lower it.
 //! - Who has no history gets one request at a time, with the pool's mean as its estimate; with one open, everybody who
 //!   has a history comes first.
@@ -69,13 +69,12 @@ pub(super) enum Rule {
 #[derive(Debug, Default)]
 struct Learnt(Box<OfAll>);
 
-/// Estimates are written at most once a millisecond, or by who is slower than all, so that requests do not meet there.
+/// The mean is written at most once a millisecond, so that requests do not meet there.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct OfAll {
-    mean: Estimate,
     /// Of successes.
-    slowest: Estimate,
+    mean: Estimate,
     /// What members are estimated to take, however many requests each gets; kept while some have failed.
     usual: Usual,
     failing: Failing,
@@ -103,8 +102,6 @@ impl Deref for Learnt {
     }
 }
 
-/// What a failure is a sample of, in terms of the slowest successes.
-const FAILURE: f32 = 2.0;
 /// More than any cost that is known: of who has no history, and a request open.
 const UNKNOWN: f64 = 1e100;
 
@@ -180,12 +177,12 @@ impl ByLatency {
     #[inline(never)]
     fn among_failing<B>(&self, shares: Option<&Shares>, pick: &Pick<'_, B, Latency>, now: Moment) -> Option<At> {
         let OfAll { failing, usual, .. } = &*self.of_all;
-        let slowest = || self.of_all.slowest.read(now).unwrap_or(0.0);
+        let mean = || self.of_all.mean.read(now).unwrap_or(0.0);
         if failing.pass(pick, f32::INFINITY, |at| pick.load(at) as f32) {
-            usual.look(pick, |at| pick.memory(at).estimate.read(now).unwrap_or_else(slowest));
+            usual.look(pick, |at| pick.memory(at).estimate.read(now).unwrap_or_else(mean));
         }
         let usual = match usual.get() {
-            0.0 => slowest(),
+            0.0 => mean(),
             usual => usual,
         };
         let failed = failing.now();
@@ -232,7 +229,6 @@ impl ByLatency {
             (Outcome::Success, Some(sample)) => {
                 memory.estimate.learn(sample, self.rule, now);
                 self.of_all.mean.learn(sample, Rule::Mean, now);
-                self.of_all.slowest.learn(sample, Rule::Peak, now);
             }
             (Outcome::Failure, sample) => {
                 let sample = sample.unwrap_or(0.0);
@@ -240,8 +236,8 @@ impl ByLatency {
                     memory.estimate.raise(sample, now);
                 }
                 // Where nothing has ever succeeded there is nothing to compare with; then failures weigh, no more.
-                if let Some(slowest) = self.of_all.slowest.read(now) {
-                    memory.estimate.learn(slowest.max(sample) * FAILURE, Rule::Mean, now);
+                if let Some(mean) = self.of_all.mean.read(now) {
+                    memory.estimate.learn(mean.max(sample), Rule::Mean, now);
                 }
             }
             // It was given up, or broke off: it would have taken at least as long. Of who may be the fastest of all, as

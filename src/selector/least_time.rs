@@ -19,7 +19,7 @@ use crate::backend::Backend;
 /// nothing is heard; [`PeakEwma`](super::PeakEwma) is the same with peaks that count at once. The cost is latency ×
 /// (1 + outstanding ∕ relative weight), where weights are relative to their mean.
 ///
-/// - A failure is a sample of twice what the slowest successes of the pool took of late, and keeps a place, in which a
+/// - A failure is a sample of the pool's mean, or of what it took itself if that is more, and keeps a place, in which a
 ///   request would take as long as one does at members on average, for as many requests to come as
 ///   [`LeastLoaded`](super::LeastLoaded) says: who always fails draws about an eighth of a fair share, however fast it was.
 /// - A request that was given up may raise an estimate, never lower it.

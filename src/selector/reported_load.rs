@@ -37,7 +37,7 @@ use crate::{backend::Backend, clock::Stamp, load::LoadReport, member::Tally};
 /// once too often then neither draws everything, nor is never asked again.
 ///
 /// What a server does not say of itself, or cannot, is seen from here as well: of a weight, or of the mean in its stead,
-/// that part counts that did not fail of this client's own requests of late. (A58 leaves errors to the reports. By those
+/// that part counts that did not fail of this client's own requests of late, and no less than a twentieth of the mean. (A58 leaves errors to the reports. By those
 /// alone who fails at once and does not count that, or whose reports come no more, has a high weight; and where the others
 /// are fully used even who does count it is as good as they are, as errors cost no more than utilization.)
 ///
@@ -79,6 +79,9 @@ const SHORTEST_UPDATE: Duration = Duration::from_millis(100);
 /// How far above and below the mean a reported weight counts.
 const RATIOS: (f64, f64) = (0.01, 10.0);
 
+/// Of a mean weight, what is left to who fails: so much that it is soon found to have mended.
+const LEAST: f64 = 0.05;
+
 /// What [`ReportedLoad`] remembers of a member: the weight it reported last, when, and since when without a gap; and how
 /// requests ended of late.
 #[derive(Debug, Default)]
@@ -105,7 +108,7 @@ struct Endings {
 impl Endings {
     /// In how many seconds an ending counts half: who begins to fail is found out soon, however long it did well; and who
     /// is sent next to nothing, as it failed, is not at once taken to have mended.
-    const HALF_LIVES: [f64; 2] = [1.0, 10.0];
+    const HALF_LIVES: [f64; 2] = [1.0, 3.0];
 
     /// The part that did not fail, as if a tenth of one more had not: of late or of very late, whatever is less.
     fn good(&mut self, tally: Tally, now: Stamp) -> f64 {
@@ -252,17 +255,19 @@ impl<B: Backend> Selector<B> for ReportedLoad {
             .zip(&goods)
             .map(|(at, good)| Some(members.memory(at).get(now, &self.settings)? * good))
             .collect();
-        let known = weights.iter().flatten().count();
-        if known < 2 {
+        let known: Vec<f64> = weights.iter().flatten().copied().collect();
+        let is_comparable = known.len() >= 2;
+        if !is_comparable && goods.iter().all(|good| *good == 1.0) {
             return ReportedLoadTable(Order::of(members));
         }
-        let mean = weights.iter().flatten().sum::<f64>() / known as f64;
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
         let shares: Vec<f64> = members
             .iter()
             .zip(weights.iter().zip(goods))
             .map(|(at, (weight, good))| {
-                let ratio = weight.map_or(good, |weight| weight / mean);
-                ratio.clamp(RATIOS.0, RATIOS.1) * f64::from(members.weight(at))
+                let ratio = weight.filter(|_| is_comparable).map_or(good, |weight| weight / mean);
+                let least = if good < 1.0 { LEAST } else { RATIOS.0 };
+                ratio.clamp(least, RATIOS.1) * f64::from(members.weight(at))
             })
             .collect();
         ReportedLoadTable(Order::by_shares(&shares))

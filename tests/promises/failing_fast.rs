@@ -70,7 +70,7 @@ fn however_many_requests_are_open_who_fails_draws_little() {
         // From one after the other to a hundred at each.
         for at_once in [1, 10, 100, 1_000] {
             let share = drawn(10, at_once, strategy.selector());
-            assert!(share <= 0.03, "{strategy}, {at_once} at once: {share}");
+            assert!(share <= 0.05, "{strategy}, {at_once} at once: {share}");
         }
     }
 }

@@ -177,36 +177,32 @@ fn picked_at_last(bench: &mut dyn AnyBench) -> String {
 }
 
 #[test]
-fn who_goes_on_failing_costs_more_than_the_slowest_success_and_is_forgiven() {
+fn who_goes_on_failing_is_taken_for_the_mean() {
     both(|known| {
         let mut bench = known();
-        for _ in 0..20 {
+        // The mean of what succeeds is b's 20 ms: that is what a is taken for in the end.
+        for _ in 0..100 {
             bench.home("a").settle(Outcome::Failure);
             bench.advance(480);
             bench.lasts("b", 20, Outcome::Success);
         }
-        assert_eq!(picked_at_last(&mut *bench), "b");
-        // A mean over 10 s of 10 ms once, and of a little less than 40 ms since: 27 ms, of which 20 are left after 3 s.
-        let mut millis = 0;
-        while bench.all_picked() == "b" {
-            bench.advance(80);
-            bench.lasts("b", 20, Outcome::Success);
-            millis += 100;
-            assert!(millis < 60_000, "a is never tried again");
-        }
-        assert!((2_700..3_500).contains(&millis), "after {millis} ms");
+        picked_at_last(&mut *bench);
+        let one = bench.home("b");
+        assert_eq!(bench.all_picked(), "a");
+        drop(one);
+        // Of a request of 10 ms there might be one more.
+        let _one = bench.home("a");
+        assert_eq!(bench.all_picked(), "b");
     });
 }
 
 #[test]
-fn failures_are_worse_than_a_slow_success_even_where_that_is_rare() {
+fn a_failure_that_took_long_is_a_sample() {
     both(|known| {
         let mut bench = known();
-        bench.lasts("b", 3_000, Outcome::Success);
-        for _ in 0..20 {
-            bench.home("a").settle(Outcome::Failure);
-            bench.advance(500);
-        }
+        // Five seconds: by 0.4.
+        (0..5).for_each(|_| bench.lasts("a", 1_000, Outcome::Failure));
+        bench.lasts("b", 200, Outcome::Success);
         assert_eq!(picked_at_last(&mut *bench), "b");
     });
 }

@@ -245,6 +245,21 @@ fn who_fails_here_counts_by_the_part_that_does_not() {
     assert!(shares.iter().all(|share| (2_800..3_200).contains(share)), "{shares:?}");
 }
 
+#[test]
+fn who_fails_is_left_before_anybody_is_believed() {
+    let mut bench = bench(ReportedLoad::new(), &[1, 2, 3]);
+    for _ in 0..50 {
+        let home = Ask::new().with_home(equipoise::Home::new("c"));
+        bench.pool.pick(&home).unwrap().settle(Outcome::Failure);
+    }
+    bench.assert_weights(&[1, 2, 3]);
+    bench.advance(SECOND);
+    let shares = bench.shares(3_030);
+    // A twentieth of the mean, by its weight.
+    assert!((100..=200).contains(&shares[2]), "{shares:?}");
+    assert!(shares[1].abs_diff(2 * shares[0]) <= 20, "{shares:?}");
+}
+
 /// A black hole says nothing more, and what it said stands for minutes.
 #[test]
 fn who_says_nothing_more_and_fails_is_left() {
@@ -266,7 +281,7 @@ fn who_says_nothing_more_and_fails_is_left() {
     bench.hear_for(1, &[None, said, said]);
     let shares = bench.shares(2_010);
     assert!(
-        (1..=30).contains(&shares[0]) && shares[1].abs_diff(shares[2]) <= 30,
+        (20..=50).contains(&shares[0]) && shares[1].abs_diff(shares[2]) <= 30,
         "{shares:?}"
     );
 }
