@@ -326,7 +326,8 @@ impl<B: Backend> Selector<B> for FleetLeastLoaded {
             let load = |at| table.load(pick.load(at), pick.memory(at).get(now), usual(at));
             self.draw(table).least(pick, |at| load(at).into())
         }?;
-        let at = self.or_remembered(at, table, pick, now, |_| 0.0);
+        // Of a sum with −0 nothing is left to compute, unlike that with 0.
+        let at = self.or_remembered(at, table, pick, now, |_| -0.0);
         if self.failing.is_clear() {
             return Some(at);
         }

@@ -41,6 +41,7 @@ fn a_member_that_fails_at_once_draws_no_more_than_its_share() {
             "least_loaded",
             "least_loaded(d=2)",
             "least_loaded(d=3)",
+            "fleet_least_loaded",
             "peak_ewma",
             "peak_ewma(d=8)",
             "least_time",

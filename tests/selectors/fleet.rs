@@ -215,6 +215,31 @@ fn failing_at_once_attracts_nothing() {
     assert_eq!(one.shares(), [100, 0, 0]);
 }
 
+/// Of many, members are remembered that have little to do: who fails has nothing to do.
+#[test]
+fn who_fails_is_not_the_one_to_remember() {
+    let time = ManualClock::new();
+    let selector = FleetLeastLoaded::new().with_clients(10.0).unwrap();
+    let backends = (0..40).map(|index| Endpoint::new(index.to_string(), ()));
+    let builder = Pool::builder_on(time.clock()).selector(selector).seed(3);
+    let (mut pool, mut driver) = builder.backends(backends).build();
+    let mut failed = 0;
+    for turn in 0..8_000 {
+        let mut lease = pool.pick(&Ask::new()).unwrap();
+        let fails = lease.backend_id() == "7";
+        let queue = if fails { 1.0 } else { 4.0 };
+        lease.report(&LoadReport::new().with_queue(queue).unwrap());
+        lease.settle(if fails { Outcome::Failure } else { Outcome::Success });
+        failed += usize::from(fails);
+        if turn % 10 == 0 {
+            time.advance(Duration::from_millis(10));
+            assert!((&mut driver).now_or_never().is_none());
+        }
+    }
+    // Its share is 200.
+    assert!((1..100).contains(&failed), "{failed}");
+}
+
 #[test]
 fn parameters_out_of_range_are_refused() {
     let selector = FleetLeastLoaded::new;
