@@ -154,3 +154,47 @@ impl Measure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(key: u64) -> Request {
+        Request {
+            arrival: 0,
+            client: 0,
+            demand: 0.0,
+            key: Some(key),
+        }
+    }
+
+    #[test]
+    fn figures_are_of_what_was_measured() {
+        let scenario = Scenario::new().with_servers(2).unwrap().with_requests(1_000).unwrap();
+        let mut measure = Measure::new(&scenario, 0..1);
+        // A failure, and from 1 ms to 999 ms; before and after them what is not measured.
+        for id in 0..1_300 {
+            let millis = u64::from(id.clamp(200, 1_200) - 200);
+            measure.ended(id, &request(0), millis * 1_000_000, id != 200);
+        }
+        assert!(measure.is_over());
+        // Of three keys the first stays, the second moves each time, the third comes once.
+        let (stays, moves) = (request(1), request(2));
+        measure.sent(0, &stays, 1);
+        for id in 200..210 {
+            measure.sent(id, &stays, 1);
+            measure.sent(id, &moves, id as usize % 2);
+        }
+        measure.sent(210, &request(3), 0);
+        let run = measure.finish();
+        let figures = run.figures;
+        assert_eq!((figures.requests, figures.errors), (1_000, 1));
+        // The nearest ranks of 999: 499.5, 899.1, 989.01 and 998.001, each to the next whole one.
+        let percentiles = [figures.p50_ms, figures.p90_ms, figures.p99_ms, figures.p999_ms];
+        assert_eq!(percentiles, [500.0, 900.0, 990.0, 999.0]);
+        assert_eq!(figures.mean_ms, 500.0);
+        // Ten of the first and nine of the second had one before.
+        assert_eq!(figures.moved_keys, 9.0 / 19.0);
+        assert_eq!(run.shares, [6, 15]);
+    }
+}
