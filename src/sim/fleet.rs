@@ -50,6 +50,8 @@ pub(super) struct Fleet {
     servers: u32,
     slots: u32,
     flights: Vec<Flight>,
+    /// Probes that never are.
+    unanswered: Vec<oneshot::Sender<Result<LoadReport, Failed>>>,
     delay: u64,
     timeout: Option<u64>,
 }
@@ -121,6 +123,7 @@ impl Fleet {
             servers: scenario.servers,
             slots: scenario.slots,
             flights: Vec::new(),
+            unanswered: Vec::new(),
             delay: (scenario.delay * mean) as u64,
             timeout: scenario.timeout.map(|timeout| (timeout * mean) as u64),
         };
@@ -225,8 +228,8 @@ impl Fleet {
             Parcel::Answer(id, answer) => self.answer(id, answer),
             Parcel::Timeout(id) => self.answer(id, Err(Failed::TimedOut)),
             Parcel::Probe(server, answer) => match world.servers[server].state {
-                // The question is lost, and with it who would have answered.
-                State::Swallowing => std::mem::forget(answer),
+                // Dropped, it would be told that there will be no answer.
+                State::Swallowing => self.unanswered.push(answer),
                 State::Down => self.send(world, Parcel::Probed(Err(Failed::Refused), answer)),
                 State::Serving | State::FailingFast => {
                     let load = self.load(world, server, self.meters[server].load());

@@ -56,6 +56,11 @@ fn who_fails_fast_draws_no_more_than_its_fair_share() {
 
 #[test]
 fn who_never_answers_keeps_less_than_one_in_fifty_once_requests_time_out() {
+    // Who minds nothing loses a tenth.
+    for (_, run) in plays("black_hole", "round_robin", &[0.5]) {
+        let share = run.figures.errors as f64 / (AFTER * run.figures.requests as f64);
+        assert!((0.09..0.11).contains(&share), "{share}");
+    }
     for strategy in AWARE {
         for (scenario, run) in plays("black_hole", strategy, &[0.5, 0.9]) {
             let share = run.figures.errors as f64 / (AFTER * run.figures.requests as f64);
