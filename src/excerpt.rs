@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The most characters of it that are shown.
+/// The most characters that are shown, with those that escape others.
 const MOST: usize = 60;
 
 /// Between quotes, with what could break a line or a terminal escaped, and of what is long its beginning alone: whoever
@@ -11,13 +11,19 @@ pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self
-            .0
-            .char_indices()
-            .nth(MOST)
-            .map_or(self.0, |(end, _)| &self.0[..end]);
-        let rest = if shown.len() < self.0.len() { "…" } else { "" };
-        write!(f, "'{}{rest}'", shown.escape_debug())
+        f.write_str("'")?;
+        let mut left = MOST;
+        for c in self.0.chars() {
+            let shown = c.escape_debug();
+            // What is escaped is as long as it is shown.
+            let Some(after) = left.checked_sub(shown.len()) else {
+                f.write_str("…")?;
+                break;
+            };
+            left = after;
+            write!(f, "{shown}")?;
+        }
+        f.write_str("'")
     }
 }
 
@@ -33,6 +39,7 @@ mod tests {
         assert_eq!(shown(&"ä".repeat(60)), format!("'{}'", "ä".repeat(60)));
         assert_eq!(shown(&"ä".repeat(61)), format!("'{}…'", "ä".repeat(60)));
         assert_eq!(shown(&"x".repeat(1 << 20)).chars().count(), 63);
+        assert_eq!(shown(&"\u{16}".repeat(11)), format!("'{}…'", r"\u{16}".repeat(10)));
     }
 
     #[test]
