@@ -2,11 +2,10 @@
 
 use std::{io::ErrorKind, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tower_service::Service;
 
 use super::{Drained, Listener, Server, attend::attend, drain::Drain, line::Line, listener::Accepted};
@@ -19,6 +18,9 @@ const FAILURES: u32 = 16;
 /// So many connections that were made before the shutdown are taken from the listening socket's queue, which is as long
 /// on most systems.
 const QUEUE: usize = 4096;
+/// How long they are taken. A runtime learns of them only when it next looks at its sockets: not waiting at all would
+/// leave behind, to be reset, those that came since it looked last.
+const QUEUED: Duration = Duration::from_millis(10);
 /// How long connections and holds may take to notice that they are cut.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -93,10 +95,11 @@ impl Server {
             }
         }
 
+        let enough = Instant::now() + QUEUED;
         for _ in 0..QUEUE.min(server.max_connections.saturating_sub(drain.open())) {
-            match listener.accept().now_or_never() {
-                Some(Ok(accepted)) => admit(accepted),
-                Some(Err(error)) if is_of_one_connection(error.kind()) => {}
+            match timeout_at(enough, listener.accept()).await {
+                Ok(Ok(accepted)) => admit(accepted),
+                Ok(Err(error)) if is_of_one_connection(error.kind()) => {}
                 _ => break,
             }
         }
