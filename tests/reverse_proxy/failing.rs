@@ -113,7 +113,9 @@ async fn dies_after(sent: &str) -> (Option<Message>, bool) {
     client.send(GET).await;
     let (mut wire, _) = backend.request().await;
     wire.send(sent).await;
-    drop((wire, backend));
+    // In this order, so that nobody connects once more in between.
+    drop(backend);
+    drop(wire);
     let answer = client.message().await;
     client.send(GET).await;
     let lives = client
