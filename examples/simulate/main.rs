@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn simulate(simulation: &Simulation) -> Result<(), String> {
-    let played = play::play(simulation);
+    let played = play::play(simulation).map_err(|error| error.to_string())?;
     if let (Some(file), [first]) = (&simulation.plot, &*played) {
         let drawn = plot::draw(first).map_err(|error| format!("{}: {error}", file.path().display()))?;
         file.write(drawn.as_bytes())?;

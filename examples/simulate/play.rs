@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use equipoise::sim::{self, Comparison, Run, Scenario};
+use equipoise::sim::{self, Comparison, Run, Scenario, ScenarioError};
 use indicatif::ProgressBar;
 
 use crate::{curves::Curves, wish::Simulation};
@@ -24,7 +24,10 @@ struct Rest {
 }
 
 /// All scenarios, in their order.
-pub(crate) fn play(simulation: &Simulation) -> Vec<Played> {
+///
+/// # Errors
+/// If one is impossible.
+pub(crate) fn play(simulation: &Simulation) -> Result<Vec<Played>, ScenarioError> {
     let each = simulation.contenders.len() + 1;
     let number = simulation.scenarios.len() * each;
     // Hidden unless stderr is a terminal.
@@ -36,43 +39,42 @@ pub(crate) fn play(simulation: &Simulation) -> Vec<Played> {
         loop {
             let index = next.fetch_add(1, Relaxed);
             let Some(scenario) = simulation.scenarios.get(index / each) else {
-                return done;
+                return Ok(done);
             };
-            done.push((index, run(simulation, scenario, index % each)));
+            done.push((index, run(simulation, scenario, index % each)?));
             progress.inc(1);
         }
     };
-    let mut done: Vec<(usize, Rest)> = thread::scope(|scope| {
+    let mut done = thread::scope(|scope| {
         let others: Vec<_> = (1..simulation.threads.min(number)).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
+        let mut done: Vec<(usize, Rest)> = work()?;
         for other in others {
             match other.join() {
-                Ok(its) => done.extend(its),
+                Ok(its) => done.extend(its?),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        done
-    });
+        Ok(done)
+    })?;
     progress.finish_and_clear();
     done.sort_unstable_by_key(|(index, _)| *index);
     let mut rests = done.into_iter().map(|(_, rest)| rest);
     let scenarios = simulation.scenarios.iter();
-    scenarios
-        .map(|scenario| played(simulation, scenario, rests.by_ref().take(each).collect()))
-        .collect()
+    let played = scenarios.map(|scenario| played(simulation, scenario, rests.by_ref().take(each).collect()));
+    Ok(played.collect())
 }
 
 /// The reference, and then each strategy.
-fn run(simulation: &Simulation, scenario: &Scenario, which: usize) -> Rest {
+fn run(simulation: &Simulation, scenario: &Scenario, which: usize) -> Result<Rest, ScenarioError> {
     let mut run = match which.checked_sub(1) {
         None => sim::reference(scenario),
         Some(contender) => sim::simulate(scenario, &simulation.contenders[contender]),
-    };
+    }?;
     let curves = simulation.plot.is_some().then(|| Curves::of(&run));
     run.latencies = Vec::new();
     run.loads = Vec::new();
     run.shares = Vec::new();
-    Rest { run, curves }
+    Ok(Rest { run, curves })
 }
 
 fn played(simulation: &Simulation, scenario: &Scenario, rests: Vec<Rest>) -> Played {

@@ -104,18 +104,20 @@ fn replayed(line: &CommandLine, mut scenarios: Vec<Scenario>) -> Result<Vec<Scen
     let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let name = format!("{} at {}", file.escape_debug(), scenario.name());
     // A load that is given stretches what was recorded.
-    let replayed = match line.has("--load") {
-        true => {
-            let load = scenario.load();
-            scenario.replay_at(trace, load)
-        }
-        false => scenario.replay(trace),
-    };
+    let load = line.has("--load").then_some(scenario.load());
+    let replayed = scenario.replay(trace).and_then(|replayed| {
+        let replayed = match load {
+            Some(load) => replayed.with_load(load)?,
+            None => replayed,
+        };
+        replayed.check()?;
+        Ok(replayed.with_name(name))
+    });
     let replayed = replayed.map_err(|error| {
         let why = format!("{error} (--servers, --slots and --speeds say what serves them, --load how close together)");
         wrong("--trace", &path.to_string_lossy(), why)
     })?;
-    Ok(vec![replayed.with_name(name)])
+    Ok(vec![replayed])
 }
 
 /// How much is measured, and times in units of the mean, which is known by now.
@@ -123,7 +125,11 @@ fn measured(line: &CommandLine, scenario: Scenario) -> Result<Scenario, String> 
     let change = Change { line };
     let scenario = change.whole(scenario, "--requests", Scenario::with_requests)?;
     let scenario = change.time(scenario, "--delay", Scenario::with_delay)?;
-    change.time(scenario, "--timeout", Scenario::with_timeout)
+    let scenario = change.time(scenario, "--timeout", Scenario::with_timeout)?;
+    match scenario.check() {
+        Ok(()) => Ok(scenario),
+        Err(error) => Err(wrong("--scenario", scenario.name(), error)),
+    }
 }
 
 fn speeds(line: &CommandLine, scenario: Scenario) -> Result<Scenario, String> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub struct Change {
     /// When, as a part of the time in which requests are measured: from 0, its begin, to 1, its end.
     pub at: f64,
-    /// Which servers, counted from 0. Those that there are not are left out.
+    /// Which servers, counted from 0.
     pub servers: Range<u32>,
     /// What.
     pub what: Befalls,
@@ -25,7 +25,7 @@ pub enum Befalls {
     Crashes,
     /// It answers each request at once, with a failure. The balancers are not told.
     FailsFast,
-    /// It takes requests and never answers any. The balancers are not told.
+    /// It takes requests and never answers any of them, nor probes; what it had before it still answers. The balancers are not told.
     Swallows,
     /// It serves again, after any of the above but leaving.
     Serves,

@@ -36,10 +36,10 @@ impl Measure {
     pub(super) fn new(scenario: &Scenario, window: Range<u64>) -> Self {
         let warm_up = scenario.warm_up();
         Self {
-            measured: warm_up..warm_up + scenario.requests,
+            measured: warm_up..warm_up + scenario.requests(),
             window,
-            open: scenario.requests,
-            latencies: Vec::with_capacity(scenario.requests as usize),
+            open: scenario.requests(),
+            latencies: Vec::with_capacity(scenario.requests() as usize),
             errors: 0,
             homes: HashMap::new(),
             keyed: 0,
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn figures_are_of_what_was_measured() {
-        let scenario = Scenario::new().with_servers(2).unwrap().with_requests(1_000).unwrap();
+        let scenario = Scenario::new().with_servers(2).unwrap().with_slots(1).unwrap();
+        let scenario = scenario.with_requests(1_000).unwrap();
         let mut measure = Measure::new(&scenario, 0..1);
         // A failure, and from 1 ms to 999 ms; before and after them what is not measured.
         for id in 0..1_300 {

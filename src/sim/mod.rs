@@ -11,9 +11,9 @@
 //!
 //! let scenario = Scenario::named("antagonists")?.with_load(0.7)?.with_requests(2_000)?.with_seed(11);
 //! let contenders: [Contender; 2] = ["least_loaded".parse()?, "round_robin".parse()?];
-//! let runs = contenders.each_ref().map(|contender| simulate(&scenario, contender));
+//! let runs = [simulate(&scenario, &contenders[0])?, simulate(&scenario, &contenders[1])?];
 //! let compared = contenders.iter().map(Contender::to_string).zip(&runs);
-//! let comparison = Comparison::new(&scenario, &reference(&scenario), compared);
+//! let comparison = Comparison::new(&scenario, &reference(&scenario)?, compared);
 //! let [least_loaded, round_robin] = &comparison.strategies[..] else { unreachable!() };
 //! assert!(least_loaded.p99_over_reference < round_robin.p99_over_reference);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
@@ -34,19 +34,22 @@
 //!   ([`Discipline`]). Its speed does not depend on anything but [`Antagonists`]: no caches, no collection of garbage.
 //! - What is on its way takes as long each time ([`Scenario::with_delay`]) and is not lost. Balancers take no time.
 //! - Nobody tries again. A failure is what its caller got.
-//! - Balancers begin at different times, each with some picks behind it; a fifth as many requests as are measured come
-//!   before these, and as many after them, unless a recording ends before. Who has no answer 1,000 mean service times,
+//! - Balancers begin at different times in the 100 mean service times before the first request, each with some picks behind
+//!   it; a fifth as many requests as are measured, and at least those of 100 mean service times, come before these, and a
+//!   fifth after them, unless a recording ends before. Who has no answer 1,000 mean service times,
 //!   and the way there and back, after the last of them has failed.
 //!
 //! # What is measured
 //! Latencies are of requests that did not fail, from when they come to when their answer is back, waiting in the balancer
-//! and on the way included. Of two runs with different seeds the 99th percentile differs by some hundredths: take several.
+//! and on the way included. How much servers have is measured while measured requests come, not while the last of them are
+//! on their way. Of two runs with different seeds the 99th percentile differs by some hundredths: take several.
 
 mod central;
 mod change;
 mod contender;
 mod figures;
 mod fleet;
+mod impossible;
 mod measure;
 mod named;
 mod network;
@@ -60,16 +63,25 @@ mod world;
 pub use change::{Befalls, Change};
 pub use contender::{Contender, ContenderError, InFlightLimit};
 pub use figures::{Compared, Comparison, Figures, Load, Run};
-pub use scenario::{Antagonists, Arrivals, Discipline, Keys, Scenario, ScenarioError};
+pub use impossible::ScenarioError;
+pub use scenario::{Antagonists, Arrivals, Discipline, Keys, Scenario};
 pub use service_time::ServiceTime;
 pub use trace::{LogKey, Recorded, Trace, TraceError};
 
 use self::{central::Central, fleet::Fleet};
 
 /// Plays a scenario with a strategy.
-pub fn simulate(scenario: &Scenario, contender: &Contender) -> Run {
+///
+/// # Errors
+/// If the scenario is [impossible](Scenario::check).
+pub fn simulate(scenario: &Scenario, contender: &Contender) -> Result<Run, ScenarioError> {
+    scenario.check()?;
     let begin = begin(scenario);
-    world::play(scenario, begin, &mut Fleet::new(scenario, contender, begin))
+    Ok(world::play(
+        scenario,
+        begin,
+        &mut Fleet::new(scenario, contender, begin),
+    ))
 }
 
 /// Plays a scenario with one central first-come queue before its servers.
@@ -77,9 +89,13 @@ pub fn simulate(scenario: &Scenario, contender: &Contender) -> Run {
 /// It is a measure, not a bound. No request of its queue times out, so with a
 /// [time-out](Scenario::with_timeout) that many run into, those that are left to a strategy are faster; and it never lets a
 /// slot be idle while somebody waits, even where waiting for a server that is many times as fast took less.
-pub fn reference(scenario: &Scenario) -> Run {
+///
+/// # Errors
+/// If the scenario is [impossible](Scenario::check).
+pub fn reference(scenario: &Scenario) -> Result<Run, ScenarioError> {
+    scenario.check()?;
     let begin = begin(scenario);
-    world::play(scenario, begin, &mut Central::new(scenario))
+    Ok(world::play(scenario, begin, &mut Central::new(scenario)))
 }
 
 /// When the first request may come, in nanoseconds: balancers begin before, each at another time.

@@ -1,13 +1,19 @@
 //! What is simulated: servers, requests, and what befalls them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use super::{Change, ServiceTime, Trace};
+use super::{
+    Change, ScenarioError, ServiceTime, Trace,
+    impossible::{REQUESTS, SERVERS, within},
+};
 
 /// Servers, the requests that come to them, and what befalls both.
 ///
 /// Times are in units of the mean service time, unless said otherwise: what is balanced well at 10 ms is at 1 s, but for
 /// what strategies have in seconds of their own, for which there is [`with_mean`](Scenario::with_mean).
+///
+/// Each value is checked as it is set, what they come to together when the scenario is played, or before by
+/// [`check`](Scenario::check).
 ///
 /// ```
 /// use equipoise::sim::Scenario;
@@ -33,14 +39,21 @@ pub struct Scenario {
     pub(super) service: ServiceTime,
     pub(super) mean: Duration,
     pub(super) arrivals: Arrivals,
+    /// Recorded, in place of any that are drawn.
+    pub(super) trace: Option<Arc<Trace>>,
     pub(super) keys: Keys,
-    pub(super) load: f64,
+    /// The recorded one, or [`LOAD`], unless said otherwise.
+    load: Option<f64>,
     pub(super) clients: u32,
     pub(super) delay: f64,
     pub(super) timeout: Option<f64>,
-    pub(super) requests: u32,
+    /// All that are recorded, or [`MEASURED`], unless said otherwise.
+    requests: Option<u32>,
     pub(super) seed: u64,
 }
+
+const LOAD: f64 = 0.8;
+const MEASURED: u32 = 200_000;
 
 /// In which order a server serves what it has been sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,8 +65,8 @@ pub enum Discipline {
     ProcessorSharing,
 }
 
-/// How requests come.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// How requests come that are not [recorded](Scenario::replay).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Arrivals {
     /// Each for itself: as many a second on average, at any time.
@@ -62,9 +75,6 @@ pub enum Arrivals {
     /// Several at once from one client, their number geometric with this mean, from 1 to 1,000; bursts come as a Poisson
     /// process.
     Bursty(f64),
-    /// As they were recorded, each with its own service time. A [load](Scenario::with_load) other than recorded stretches
-    /// the time between them.
-    Recorded(Arc<Trace>),
 }
 
 /// What requests have as their keys.
@@ -118,42 +128,30 @@ impl Scenario {
             service: ServiceTime::Exponential,
             mean: Duration::from_millis(10),
             arrivals: Arrivals::default(),
+            trace: None,
             keys: Keys::default(),
-            load: 0.8,
+            load: None,
             clients: 1,
             delay: 0.0,
             timeout: None,
-            requests: 200_000,
+            requests: None,
             seed: 0,
         }
     }
 
-    /// The same servers under requests that were recorded, at the load that they make.
+    /// The same servers under requests that were recorded, each with its own service time, at the load that they make. A
+    /// [load](Scenario::with_load) that is set afterwards stretches the time between them.
     ///
     /// # Errors
-    /// If that is not from 0.01 to 2: with so many servers less, or more.
+    /// If there are too few requests, or too many, or their mean service time is not one that
+    /// [`with_mean`](Scenario::with_mean) takes.
     pub fn replay(self, trace: Trace) -> Result<Self, ScenarioError> {
-        let load = self.recorded_load(&trace);
-        self.replay_at(trace, load)
-    }
-
-    /// The same servers under requests that were recorded, at another load than they make: the time between them is
-    /// stretched.
-    ///
-    /// # Errors
-    /// If the load is not from 0.01 to 2, or there are too few requests, or too many.
-    pub fn replay_at(self, trace: Trace, load: f64) -> Result<Self, ScenarioError> {
-        let number = trace.requests().len();
-        // A sixth of them warm the servers up.
-        let requests = within("number of recorded requests", number as f64, REQUESTS)? as u32 / 6 * 5;
-        // Of requests that came all at once no time between them can be stretched.
-        within("recorded load", self.recorded_load(&trace), (0.0, 1e9))?;
-        let total: Duration = trace.requests().iter().map(|request| request.service).sum();
-        let scenario = self.with_mean(total / number as u32)?.with_load(load)?;
-        let arrivals = Arrivals::Recorded(Arc::new(trace));
+        let number = within("number of recorded requests", trace.requests().len() as f64, REQUESTS)?;
+        let scenario = self.with_mean(trace.service() / number as u32)?;
+        let trace = Some(Arc::new(trace));
         Ok(Self {
-            requests,
-            arrivals,
+            trace,
+            load: None,
             ..scenario
         })
     }
@@ -166,7 +164,7 @@ impl Scenario {
 
     /// How many servers there are: from 1 to 10,000.
     pub fn with_servers(self, servers: u32) -> Result<Self, ScenarioError> {
-        within("number of servers", f64::from(servers), (1.0, 10_000.0))?;
+        within("number of servers", f64::from(servers), SERVERS)?;
         Ok(Self { servers, ..self })
     }
 
@@ -212,11 +210,7 @@ impl Scenario {
     /// How many servers, the first of them, are members from the start, others only once they
     /// [join](super::Befalls::Joins): from 1 to all. The load is in terms of these.
     pub fn with_starting(self, servers: u32) -> Result<Self, ScenarioError> {
-        within(
-            "number of starting servers",
-            f64::from(servers),
-            (1.0, f64::from(self.servers)),
-        )?;
+        within("number of starting servers", f64::from(servers), SERVERS)?;
         let starting = Some(servers);
         Ok(Self { starting, ..self })
     }
@@ -226,13 +220,14 @@ impl Scenario {
         Self { service, ..self }
     }
 
-    /// How long a request takes on average at a speed of 1: from 1 µs to 1 h.
+    /// How long a request takes on average at a speed of 1: from 1 µs to 1 h. Of recorded requests it is the unit of other
+    /// times only.
     pub fn with_mean(self, mean: Duration) -> Result<Self, ScenarioError> {
         within("mean service time in seconds", mean.as_secs_f64(), (1e-6, 3600.0))?;
         Ok(Self { mean, ..self })
     }
 
-    /// How requests come.
+    /// How requests come, if none are [recorded](Scenario::replay).
     pub fn with_arrivals(self, arrivals: Arrivals) -> Result<Self, ScenarioError> {
         if let Arrivals::Bursty(mean) = arrivals {
             within("mean size of bursts", mean, (1.0, 1_000.0))?;
@@ -249,7 +244,7 @@ impl Scenario {
 
     /// How much is asked of the servers, 1 being all that they can do on average: from 0.01 to 2.
     pub fn with_load(self, load: f64) -> Result<Self, ScenarioError> {
-        let load = within("load", load, (0.01, 2.0))?;
+        let load = Some(within("load", load, super::impossible::LOAD)?);
         Ok(Self { load, ..self })
     }
 
@@ -266,20 +261,18 @@ impl Scenario {
     }
 
     /// After how long a request without an answer has failed: from 0.1 to 1,000,000 mean service times; never unless said
-    /// otherwise.
+    /// otherwise. It counts from when the request is sent: one that waits in its balancer's queue does so for any time.
     pub fn with_timeout(self, timeout: f64) -> Result<Self, ScenarioError> {
         let timeout = Some(within("timeout", timeout, (0.1, 1e6))?);
         Ok(Self { timeout, ..self })
     }
 
-    /// How many requests are measured, after a fifth as many that are not: from 100 to 10,000,000. Of a
-    /// [replay](Scenario::replay) there are no more than recorded.
+    /// How many requests are measured: from 100 to 10,000,000. Before them come a fifth as many, and at least those of 100
+    /// mean service times. Of a [replay](Scenario::replay) there are no more than recorded, of which the first sixth is not
+    /// measured.
     pub fn with_requests(self, requests: u32) -> Result<Self, ScenarioError> {
         within("number of requests", f64::from(requests), REQUESTS)?;
-        let requests = match &self.arrivals {
-            Arrivals::Recorded(_) => requests.min(self.requests),
-            _ => requests,
-        };
+        let requests = Some(requests);
         Ok(Self { requests, ..self })
     }
 
@@ -300,7 +293,10 @@ impl Scenario {
 
     /// How much is asked of the servers.
     pub fn load(&self) -> f64 {
-        self.load
+        self.load.unwrap_or(match &self.trace {
+            Some(trace) => self.recorded_load(trace),
+            None => LOAD,
+        })
     }
 
     /// How many balancers there are.
@@ -319,7 +315,7 @@ impl Scenario {
     }
 
     pub(super) fn starting(&self) -> u32 {
-        self.starting.unwrap_or(self.servers).min(self.servers)
+        self.starting.unwrap_or(self.servers)
     }
 
     pub(super) fn speed(&self, server: usize) -> f64 {
@@ -337,64 +333,42 @@ impl Scenario {
 
     /// What recorded requests ask of the servers.
     pub(super) fn recorded_load(&self, trace: &Trace) -> f64 {
-        let total: Duration = trace.requests().iter().map(|request| request.service).sum();
-        let duration = trace.requests().last().map_or(Duration::ZERO, |last| last.arrival);
-        total.as_secs_f64() / duration.as_secs_f64() / self.capacity()
+        trace.service().as_secs_f64() / trace.duration().as_secs_f64() / self.capacity()
+    }
+
+    /// By how much the time between recorded requests is stretched.
+    pub(super) fn stretch(&self, trace: &Trace) -> f64 {
+        self.load.map_or(1.0, |load| self.recorded_load(trace) / load)
     }
 
     /// How many requests come in a mean service time, on average.
     pub(super) fn rate(&self) -> f64 {
-        self.load * self.capacity()
+        self.load() * self.capacity()
+    }
+
+    /// How many requests are measured.
+    pub(super) fn requests(&self) -> u32 {
+        match &self.trace {
+            // A sixth of them warm the servers up.
+            Some(trace) => {
+                let most = trace.requests().len() as u32 / 6 * 5;
+                self.requests.unwrap_or(most).min(most)
+            }
+            None => self.requests.unwrap_or(MEASURED),
+        }
     }
 
     /// How many requests come before those that are measured.
     pub(super) fn warm_up(&self) -> u32 {
-        self.requests / 5
-    }
-}
-
-const REQUESTS: (f64, f64) = (100.0, 1e7);
-
-/// A value that no scenario can have.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ScenarioError {
-    /// There is no scenario of this name.
-    Name(String),
-    /// A value out of its range.
-    Range {
-        /// Of what.
-        what: &'static str,
-        /// The value.
-        value: f64,
-        /// The least and the most that it may be.
-        range: (f64, f64),
-    },
-}
-
-fn within(what: &'static str, value: f64, range: (f64, f64)) -> Result<f64, ScenarioError> {
-    // A number that is none is in no range.
-    if (range.0..=range.1).contains(&value) {
-        Ok(value)
-    } else {
-        Err(ScenarioError::Range { what, value, range })
-    }
-}
-
-impl fmt::Display for ScenarioError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => {
-                let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
-                write!(f, "there is no scenario '{shown}'")
-            }
-            Self::Range {
-                what,
-                value,
-                range: (least, most),
-            } => write!(f, "impossible {what} {value}: expected a number from {least} to {most}"),
+        let fifth = self.requests() / 5;
+        match &self.trace {
+            Some(_) => fifth,
+            // What queues come to takes times of service, however many requests that is.
+            None => fifth.max((self.rate() * WARM_UP) as u32),
         }
     }
 }
 
-impl std::error::Error for ScenarioError {}
+/// In mean service times. A server of 4 slots at a load of 0.9 forgets how it began in some 90: the relaxation time of
+/// M/M/1 is 1 / (1 - √load)², of which more slots have their share.
+const WARM_UP: f64 = 100.0;

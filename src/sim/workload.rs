@@ -74,16 +74,16 @@ impl Workload {
     /// From `begin` on, in nanoseconds.
     pub(super) fn new(scenario: &Scenario, begin: u64) -> Self {
         let mean = scenario.mean.as_nanos() as f64;
-        let source = match &scenario.arrivals {
-            Arrivals::Recorded(trace) => Source::Recorded {
+        let source = match &scenario.trace {
+            Some(trace) => Source::Recorded {
                 trace: Arc::clone(trace),
                 next: 0,
-                stretch: scenario.recorded_load(trace) / scenario.load,
+                stretch: scenario.stretch(trace),
             },
-            drawn => {
-                let burst = match drawn {
-                    Arrivals::Bursty(mean) => *mean,
-                    _ => 1.0,
+            None => {
+                let burst = match scenario.arrivals {
+                    Arrivals::Bursty(mean) => mean,
+                    Arrivals::Poisson => 1.0,
                 };
                 Source::Drawn(Box::new(Drawn {
                     arrivals: Stream::Arrivals.of(scenario.seed),

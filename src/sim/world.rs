@@ -8,7 +8,7 @@ use std::{
 use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 
 use super::{
-    Arrivals, Befalls, Change, Run, Scenario,
+    Befalls, Change, Run, Scenario,
     measure::Measure,
     server::{Job, Server},
     workload::{Request, Stream, Workload},
@@ -116,13 +116,13 @@ pub(super) fn play<F: Front>(scenario: &Scenario, begin: u64, front: &mut F) -> 
 
 /// When requests are measured, as far as can be known before.
 fn window(scenario: &Scenario, begin: u64) -> std::ops::Range<u64> {
-    let (first, last) = (scenario.warm_up(), scenario.warm_up() + scenario.requests);
-    let at = |count: u32| match &scenario.arrivals {
-        Arrivals::Recorded(_) => {
+    let (first, last) = (scenario.warm_up(), scenario.warm_up() + scenario.requests());
+    let at = |count: u32| match &scenario.trace {
+        Some(_) => {
             let request = Workload::new(scenario, begin).nth(count.saturating_sub(1) as usize);
             request.map_or(begin, |request| request.arrival)
         }
-        _ => {
+        None => {
             let mean = scenario.mean.as_nanos() as f64;
             begin + (f64::from(count) / scenario.rate() * mean) as u64
         }
@@ -157,7 +157,7 @@ impl<P> World<P> {
         let window = world.measure.window.clone();
         for Change { at, servers, what } in &scenario.changes {
             let at = window.start + ((window.end - window.start) as f64 * at) as u64;
-            for server in servers.clone().filter(|server| *server < scenario.servers) {
+            for server in servers.clone() {
                 world.schedule(at, Event::Befall(server as usize, *what));
             }
         }

@@ -60,6 +60,14 @@ fn what_it_does_not_understand_it_names() {
             &["--servers", "10001"],
             &["invalid --servers '10001'", "from 1 to 10000"],
         ),
+        (
+            &["--scenario", "fail_fast", "--servers", "3"],
+            &["invalid --scenario 'fail_fast'", "3 servers", "at least 4"],
+        ),
+        (
+            &["--servers", "10000", "--clients", "101"],
+            &["invalid --scenario 'equal'", "1010000 members", "at most 1000000"],
+        ),
         (&["--slots", "-4"], &["invalid --slots '-4'", "from 1 to 1000"]),
         (
             &["--speeds", "1,fast"],

@@ -6,7 +6,7 @@ use crate::{printed, program::Folder};
 
 const SMALL: [&str; 6] = [
     "--requests",
-    "1000",
+    "2000",
     "--servers",
     "5",
     "--strategies",
@@ -221,7 +221,7 @@ fn shown(number: f64) -> f64 {
 #[test]
 fn who_fails_is_not_the_best_however_fast_the_rest() {
     // One asks its servers before it sends them requests, and loses fewer to the one that crashes; and is slower.
-    let flags = ["--scenario", "crash", "--load", "1.05", "--requests", "2000"];
+    let flags = ["--scenario", "crash", "--load", "1", "--requests", "3000"];
     let of = |format| {
         printed(
             &[
@@ -234,7 +234,7 @@ fn who_fails_is_not_the_best_however_fast_the_rest() {
     let json: Value = serde_json::from_str(&of("json")).unwrap();
     let figures = |field: &str| [0, 1].map(|index| json["strategies"][index][field].as_f64().unwrap());
     let ([p99, higher], [errors, fewer]) = (figures("p99_ms"), figures("errors"));
-    assert!(p99 < higher && errors > 20.0 && fewer <= 20.0, "{json:#}");
+    assert!(p99 < higher && errors > 30.0 && fewer <= 30.0, "{json:#}");
     let text = of("table");
     let is_marked = |name: &str| text.lines().any(|line| line.starts_with(name) && line.ends_with('*'));
     assert!(is_marked("prequal ") && !is_marked("least_loaded "), "{text}");
@@ -295,7 +295,7 @@ fn without_any_answer_no_form_breaks() {
     let text = told("table", &ALL_FAIL);
     let line = text.lines().find(|line| line.starts_with("random ")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(cells[1..8], ["1000", "1000", "-", "-", "-", "-", "-"], "{text}");
+    assert_eq!(cells[1..8], ["2000", "2000", "-", "-", "-", "-", "-"], "{text}");
     assert!(
         cells.last() == Some(&"-") && !text.contains('*') && !text.contains("NaN"),
         "{text}"
@@ -303,7 +303,7 @@ fn without_any_answer_no_form_breaks() {
 
     let one = json(&ALL_FAIL);
     let random = &one["strategies"][1];
-    assert_eq!((&random["errors"], &random["p99_ms"]), (&1000.into(), &Value::Null));
+    assert_eq!((&random["errors"], &random["p99_ms"]), (&2000.into(), &Value::Null));
     assert_eq!(random["p99_over_reference"], Value::Null);
     let several = json(&[&ALL_FAIL[..], &["--seeds", "2"]].concat());
     assert_eq!(several["geometric_mean"][1]["p99_over_reference"], Value::Null);

@@ -16,10 +16,10 @@ const STRATEGIES: &str = "least_loaded(d=2)@+1,ring(size=100)";
 fn expected(scenario: &Scenario, contenders: &str) -> String {
     let contenders = contenders.split(',').map(|text| text.parse::<Contender>().unwrap());
     let runs: Vec<_> = contenders
-        .map(|contender| (contender.to_string(), sim::simulate(scenario, &contender)))
+        .map(|contender| (contender.to_string(), sim::simulate(scenario, &contender).unwrap()))
         .collect();
     let runs = runs.iter().map(|(name, run)| (name.clone(), run));
-    let comparison = Comparison::new(scenario, &sim::reference(scenario), runs);
+    let comparison = Comparison::new(scenario, &sim::reference(scenario).unwrap(), runs);
     serde_json::to_string_pretty(&comparison).unwrap() + "\n"
 }
 
@@ -35,7 +35,9 @@ fn each_flag_changes_what_it_says() {
         ("many_clients", &["--load", "0.7"], |scenario| scenario.with_load(0.7)),
         ("equal", &["--requests", "900"], |scenario| scenario.with_requests(900)),
         ("equal", &["--servers", "7"], |scenario| scenario.with_servers(7)),
-        ("scale_out", &["--servers", "6"], |scenario| scenario.with_servers(6)),
+        ("scale_out", &["--servers", "110"], |scenario| {
+            scenario.with_servers(110)
+        }),
         ("equal", &["--slots", "1"], |scenario| scenario.with_slots(1)),
         ("equal", &["--speeds", "1, 0.5,2"], |scenario| {
             scenario.with_speeds([1.0, 0.5, 2.0])

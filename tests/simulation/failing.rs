@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use equipoise::sim::{Run, Scenario, simulate};
+use equipoise::sim::{Run, Scenario};
 
-use super::{SEEDS, contender, scenario};
+use super::{SEEDS, contender, scenario, simulate};
 
 /// All that go by load or latency, one way or another.
 const AWARE: [&str; 9] = [

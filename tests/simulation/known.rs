@@ -1,8 +1,8 @@
 //! What is known of queues, by formula or by solving their Markov chain, is what comes out.
 
-use equipoise::sim::{Contender, Discipline, Run, Scenario, reference, simulate};
+use equipoise::sim::{Contender, Discipline, Run, Scenario};
 
-use super::{SEEDS, contender, scenario};
+use super::{SEEDS, contender, reference, scenario, simulate};
 
 /// The mean latency in units of the mean service time, over all seeds.
 fn mean(scenario: &Scenario, run: impl Fn(&Scenario) -> Run) -> f64 {

@@ -4,15 +4,24 @@
 
 mod failing;
 mod fleet;
+mod impossible;
 mod known;
 mod prequal;
 mod repeatable;
 mod standard;
 
-use equipoise::sim::{Contender, Run, Scenario, simulate};
+use equipoise::sim::{self, Contender, Run, Scenario};
 
 fn scenario(name: &str) -> Scenario {
     Scenario::named(name).unwrap()
+}
+
+fn simulate(scenario: &Scenario, contender: &Contender) -> Run {
+    sim::simulate(scenario, contender).unwrap()
+}
+
+fn reference(scenario: &Scenario) -> Run {
+    sim::reference(scenario).unwrap()
 }
 
 fn contender(text: &str) -> Contender {

@@ -2,10 +2,10 @@
 
 use equipoise::{
     Strategy,
-    sim::{Arrivals, Befalls, Change, Contender, Scenario, Trace, reference, simulate},
+    sim::{Arrivals, Befalls, Change, Contender, Scenario, Trace},
 };
 
-use super::{contender, scenario};
+use super::{contender, reference, scenario, simulate};
 
 fn small(name: &str) -> Scenario {
     scenario(name)
@@ -37,7 +37,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn every_scenario_goes_by_and_no_request_is_lost() {
     for (name, _) in Scenario::names() {
-        let scenario = scenario(name).with_requests(5_000).unwrap();
+        let scenario = scenario(name).with_slots(1).unwrap().with_requests(5_000).unwrap();
         for run in [reference(&scenario), simulate(&scenario, &contender("least_loaded"))] {
             let figures = &run.figures;
             assert_eq!(figures.requests, 5_000, "{name}");
@@ -60,8 +60,8 @@ fn who_leaves_is_sent_nothing_and_who_joins_is() {
     let scenario = small("equal").with_starting(19).unwrap().with_changes(changes).unwrap();
     for run in [reference(&scenario), simulate(&scenario, &contender("round_robin"))] {
         let fair = 2_000.0 / 19.0;
-        // One may be on its way while the measuring begins.
-        assert!(run.shares[3] <= 3, "{:?}", run.shares);
+        // The measured requests begin a little before or after the time at which they should.
+        assert!(run.shares[3] as f64 <= 0.2 * fair, "{:?}", run.shares);
         let joined = run.shares[19] as f64 / fair;
         assert!((0.3..0.7).contains(&joined), "{:?}", run.shares);
     }
@@ -116,7 +116,13 @@ fn servers_work_until_the_last_look_at_them() {
 fn recorded_requests_come_from_all_clients() {
     let lines: String = (0..1_000).map(|index| format!("{index},1\n")).collect();
     let trace = Trace::read_csv(lines.as_bytes()).unwrap();
-    let clients = small("equal").with_clients(20).unwrap().replay_at(trace, 0.1).unwrap();
+    let clients = small("equal")
+        .with_clients(20)
+        .unwrap()
+        .replay(trace)
+        .unwrap()
+        .with_load(0.1)
+        .unwrap();
     // Each has a server of its own.
     let shares = simulate(&clients, &contender("subset(random,size=1)")).shares;
     let asked = shares.iter().filter(|share| **share > 0).count();

@@ -6,9 +6,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use equipoise::sim::{Antagonists, Contender, Scenario, reference, simulate};
+use equipoise::sim::{Antagonists, Contender, Scenario};
 
-use super::{SEEDS, contender, scenario};
+use super::{SEEDS, contender, reference, scenario, simulate};
 
 /// The geometric mean of the 99th percentile over the reference's, for each contender.
 fn over_reference<const N: usize>(set: &[Scenario], contenders: [&str; N], clients: u32) -> [f64; N] {

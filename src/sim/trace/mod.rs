@@ -31,6 +31,7 @@ pub use error::TraceError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     requests: Vec<Recorded>,
+    service: Duration,
 }
 
 /// A request that was recorded.
@@ -114,8 +115,9 @@ impl Trace {
             service: request.service,
             key: request.key,
         };
-        let requests = dated.into_iter().map(since_first).collect();
-        Ok(Self { requests })
+        let requests: Vec<_> = dated.into_iter().map(since_first).collect();
+        let service = requests.iter().map(|request| request.service).sum();
+        Ok(Self { requests, service })
     }
 
     /// The requests, at least one.
@@ -126,5 +128,10 @@ impl Trace {
     /// The time from the first arrival to the last.
     pub fn duration(&self) -> Duration {
         self.requests.last().map_or(Duration::ZERO, |last| last.arrival)
+    }
+
+    /// What all requests took together.
+    pub fn service(&self) -> Duration {
+        self.service
     }
 }
