@@ -310,10 +310,10 @@ fn without_any_answer_no_form_breaks() {
 
     let rows = told("csv", &ALL_FAIL);
     let row = rows.lines().find(|row| row.contains(",random,")).unwrap();
-    assert!(row.contains(",random,1000,1000,,,,,,") && row.ends_with(','), "{rows}");
+    assert!(row.contains(",random,2000,2000,,,,,,") && row.ends_with(','), "{rows}");
 
     let text = told("table", &[&ALL_FAIL[..], &["--seeds", "2"]].concat());
     let line = text.lines().find(|line| line.starts_with("random ")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(cells, ["random", "-", "-", "2000", "0"], "{text}");
+    assert_eq!(cells, ["random", "-", "-", "4000", "0"], "{text}");
 }
