@@ -9,4 +9,4 @@ mod report;
 
 pub use probe::HealthProbe;
 pub(crate) use probe::{AnyProbe, Asked};
-pub use report::Report;
+pub use report::{Report, Standing};
