@@ -22,12 +22,24 @@ use crate::{clock::Stamp, load::LoadReport, needs::Needs, readiness::Condition};
 pub enum Outcome {
     /// The backend answered, and well.
     Success,
-    /// The backend could not be reached, or its answer says that it failed.
+    /// The backend's answer says that it failed.
     Failure,
+    /// The backend's answer says that what stands behind it failed: of HTTP 502, 503 and 504.
+    BadGateway,
+    /// There was no answer: the backend could not be reached, broke off before, or took too long.
+    Unreachable,
     /// The caller gave up first. How long it took is at least what was waited: a censored sample.
     Cancelled,
     /// The answer began well and then broke off, such as a body that ended in an error.
     Broken,
+}
+
+impl Outcome {
+    /// Whether the request failed, in whichever way, before a good answer had begun.
+    #[inline]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::BadGateway | Self::Unreachable)
+    }
 }
 
 /// How many requests of a member have ended, and how.
@@ -36,7 +48,7 @@ pub enum Outcome {
 pub struct Tally {
     /// Ended in [`Outcome::Success`].
     pub succeeded: u64,
-    /// Ended in [`Outcome::Failure`].
+    /// [Failed](Outcome::is_failure).
     pub failed: u64,
     /// Ended in [`Outcome::Cancelled`].
     pub cancelled: u64,
@@ -197,7 +209,7 @@ impl Counts {
     pub(crate) fn add(&self, outcome: Outcome) {
         let count = match outcome {
             Outcome::Success => &self.succeeded,
-            Outcome::Failure => &self.failed,
+            Outcome::Failure | Outcome::BadGateway | Outcome::Unreachable => &self.failed,
             Outcome::Cancelled => &self.cancelled,
             Outcome::Broken => &self.broken,
         };

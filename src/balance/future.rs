@@ -146,13 +146,14 @@ fn judge<Raw, E: Into<BoxError>, B: Backend>(
         protocol.report(raw, lease);
     }
     match result {
-        Ok(raw) if protocol.is_good(&raw) => {
-            lease.answered();
-            Ok(raw)
-        }
         Ok(raw) => {
-            lease.settle(Outcome::Failure);
-            trace::answered_badly(lease.pool(), lease.backend_id(), false);
+            match protocol.answered(&raw) {
+                Outcome::Success => lease.answered(),
+                outcome => {
+                    lease.settle(outcome);
+                    trace::answered_badly(lease.pool(), lease.backend_id(), false);
+                }
+            }
             Ok(raw)
         }
         Err(error) => {

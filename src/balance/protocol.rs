@@ -8,13 +8,14 @@ pub trait Protocol<Raw>: Clone {
     /// The response with the lease inside.
     type Response;
 
-    /// Whether the answer that has begun is a good one.
-    fn is_good(&self, raw: &Raw) -> bool;
+    /// What the answer that has begun says of the backend: [`Outcome::Success`] if it is a good one, else how the backend
+    /// failed.
+    fn answered(&self, raw: &Raw) -> Outcome;
 
-    /// What the inner service's error says of the backend: that it failed, unless the protocol knows better.
+    /// What the inner service's error says of the backend: that it could not be reached, unless the protocol knows better.
     fn outcome(&self, error: &BoxError) -> Outcome {
         let _ = error;
-        Outcome::Failure
+        Outcome::Unreachable
     }
 
     /// Tells the lease what the answer that has begun says of the backend's load: with [`Lease::report`], or with
@@ -39,8 +40,8 @@ impl<Raw> Protocol<Raw> for Plain {
     type Response = Raw;
 
     #[inline]
-    fn is_good(&self, _: &Raw) -> bool {
-        true
+    fn answered(&self, _: &Raw) -> Outcome {
+        Outcome::Success
     }
 
     #[inline(always)]

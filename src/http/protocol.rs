@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, iter};
 
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::LeasedBody;
@@ -32,8 +32,14 @@ pub struct Http;
 impl<D: Body> Protocol<Response<D>> for Http {
     type Response = Response<LeasedBody<D>>;
 
-    fn is_good(&self, response: &Response<D>) -> bool {
-        !response.status().is_server_error()
+    fn answered(&self, response: &Response<D>) -> Outcome {
+        match response.status() {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                Outcome::BadGateway
+            }
+            status if status.is_server_error() => Outcome::Failure,
+            _ => Outcome::Success,
+        }
     }
 
     fn outcome(&self, error: &BoxError) -> Outcome {
@@ -42,7 +48,7 @@ impl<D: Body> Protocol<Response<D>> for Http {
         if causes.any(|cause| cause.downcast_ref().is_some_and(is_exhaustion)) {
             Outcome::Cancelled
         } else {
-            Outcome::Failure
+            Outcome::Unreachable
         }
     }
 

@@ -27,8 +27,8 @@ impl<P> Orca<P> {
 impl<D, P: Protocol<Response<D>>> Protocol<Response<D>> for Orca<P> {
     type Response = P::Response;
 
-    fn is_good(&self, response: &Response<D>) -> bool {
-        self.0.is_good(response)
+    fn answered(&self, response: &Response<D>) -> Outcome {
+        self.0.answered(response)
     }
 
     fn outcome(&self, error: &BoxError) -> Outcome {

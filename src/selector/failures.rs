@@ -26,7 +26,7 @@ use super::{
     fading::{Fading, Moment},
     roster::At,
 };
-use crate::{member::Outcome, sync::Line};
+use crate::sync::Line;
 
 /// What [`LeastLoaded`](super::LeastLoaded) remembers of a member: its failures of late, how much they weigh and as of
 /// when. A request that fails at once leaves its place at once, and the member that does that to all looks the least loaded
@@ -118,7 +118,7 @@ impl Failing {
     }
 
     pub(super) fn observe(&self, failures: &Failures, completion: &Completion) {
-        if completion.outcome == Outcome::Failure {
+        if completion.outcome.is_failure() {
             self.add(failures);
         }
     }

@@ -230,7 +230,7 @@ impl ByLatency {
                 memory.estimate.learn(sample, self.rule, now);
                 self.of_all.mean.learn(sample, Rule::Mean, now);
             }
-            (Outcome::Failure, sample) => {
+            (Outcome::Failure | Outcome::BadGateway | Outcome::Unreachable, sample) => {
                 let sample = sample.unwrap_or(0.0);
                 if self.rule == Rule::Peak && memory.estimate.read(now).is_some_and(|known| sample > known) {
                     memory.estimate.raise(sample, now);

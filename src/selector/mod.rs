@@ -225,7 +225,7 @@ impl Completion {
     /// That of a lease which began at this time.
     pub(crate) fn of_lease(outcome: Outcome, started: Stamp, epoch: Instant, clock: &Clock) -> Self {
         let started = started.at(epoch);
-        let at = (started.is_some() || outcome == Outcome::Failure).then(|| clock.now());
+        let at = (started.is_some() || outcome.is_failure()).then(|| clock.now());
         Self {
             outcome,
             stamp: Stamp::since(epoch, at),

@@ -115,8 +115,12 @@ pub(super) struct Spoken;
 impl Protocol<Reply> for Spoken {
     type Response = bool;
 
-    fn is_good(&self, reply: &Reply) -> bool {
-        reply.is_good
+    fn answered(&self, reply: &Reply) -> Outcome {
+        if reply.is_good {
+            Outcome::Success
+        } else {
+            Outcome::Failure
+        }
     }
 
     fn report<A: ?Sized>(&self, reply: &Reply, lease: &Lease<A>) {

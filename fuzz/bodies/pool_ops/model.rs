@@ -178,7 +178,7 @@ impl Model {
         let tally = &mut self.counts[stint.0].tally;
         *match outcome {
             Outcome::Success => &mut tally.succeeded,
-            Outcome::Failure => &mut tally.failed,
+            Outcome::Failure | Outcome::BadGateway | Outcome::Unreachable => &mut tally.failed,
             Outcome::Cancelled => &mut tally.cancelled,
             Outcome::Broken => &mut tally.broken,
         } += 1;

@@ -15,7 +15,7 @@ use std::{
 use super::{
     Completion, Demand, Failures, Members, Needs, Pick, Random, RandomTable, Selector, failures::Failing, roster::At,
 };
-use crate::{backend::Backend, load::LoadReport, member::Outcome};
+use crate::{backend::Backend, load::LoadReport};
 use numbers::Numbers;
 use replies::{Fresh, Removal, Replies, UNLIMITED};
 use settings::Settings;
@@ -243,7 +243,7 @@ impl<B: Backend> Selector<B> for Prequal {
     }
 
     fn observe(&self, memory: &Probed, completion: &Completion) {
-        if completion.outcome == Outcome::Failure {
+        if completion.outcome.is_failure() {
             self.state.failing.add(&memory.failures);
             self.state.replies.forget(memory.number);
         }
