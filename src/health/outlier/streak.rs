@@ -1,0 +1,97 @@
+//! How many requests of a member have failed in a row: the part of outlier detection that is on a request's way.
+
+use super::EjectionReason;
+use crate::{
+    member::Outcome,
+    sync::{AtomicU64, Ordering::Relaxed},
+};
+
+/// How far a member is in each row of failures: of any kind, gateway failures and local failures, 21 bits each.
+///
+/// A row that reaches its limit begins anew, so that the same member is told of again after as many further failures:
+/// when it was first told of, its ejection may have been refused. So no row needs to hold more than its limit.
+///
+/// One value, so that what is read is what was at one time; nothing else is read by it, so relaxed is enough.
+#[derive(Default)]
+pub(crate) struct Streak(AtomicU64);
+
+/// After how many failures in a row a member is ejected; 0 for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(super) failures: u32,
+    pub(super) gateway: u32,
+    pub(super) local: u32,
+}
+
+const BITS: u32 = 21;
+const MASK: u64 = (1 << BITS) - 1;
+
+impl Limits {
+    /// The most that a row holds.
+    pub(super) const MOST: u32 = 1_000_000;
+
+    /// What comes after these rows with a failure, and what is to be told of it.
+    fn after(&self, rows: u64, outcome: Outcome) -> (u64, Option<EjectionReason>) {
+        let (is_gateway, is_local) = match outcome {
+            Outcome::Failure => (false, false),
+            Outcome::BadGateway => (true, false),
+            Outcome::Unreachable => (true, true),
+            // Neither good nor bad.
+            Outcome::Success | Outcome::Cancelled | Outcome::Broken => return (rows, None),
+        };
+        let row = |at: u32, goes_on: bool, limit: u32| {
+            let count = (rows >> (at * BITS) & MASK) as u32 + 1;
+            match limit {
+                0 => (0, false),
+                // An answer, if a bad one, ends the row of those that had none.
+                _ if !goes_on => (0, false),
+                _ if count >= limit => (0, true),
+                _ => (u64::from(count) << (at * BITS), false),
+            }
+        };
+        let (failures, is_failing) = row(0, true, self.failures);
+        let (gateway, is_gateway_failing) = row(1, is_gateway, self.gateway);
+        let (local, is_local_failing) = row(2, is_local, self.local);
+        // The narrowest says the most.
+        let reason = if is_local_failing {
+            Some(EjectionReason::ConsecutiveLocalFailures { count: self.local })
+        } else if is_gateway_failing {
+            Some(EjectionReason::ConsecutiveGatewayFailures { count: self.gateway })
+        } else if is_failing {
+            Some(EjectionReason::ConsecutiveFailures { count: self.failures })
+        } else {
+            None
+        };
+        (failures | gateway | local, reason)
+    }
+}
+
+impl Streak {
+    /// A request succeeded: all rows end.
+    ///
+    /// A member whose requests succeed costs a load of a line that is written with every request anyway.
+    #[inline]
+    pub(crate) fn succeeded(&self) {
+        if self.0.load(Relaxed) != 0 {
+            self.reset();
+        }
+    }
+
+    /// A request failed. Some if this very failure has reached a limit, for one thread alone.
+    #[cold]
+    pub(crate) fn failed(&self, outcome: Outcome, limits: &Limits) -> Option<EjectionReason> {
+        let mut rows = self.0.load(Relaxed);
+        loop {
+            let (next, reason) = limits.after(rows, outcome);
+            match self.0.compare_exchange_weak(rows, next, Relaxed, Relaxed) {
+                Ok(_) => return reason,
+                Err(now) => rows = now,
+            }
+        }
+    }
+
+    /// All rows begin anew, as when a member returns: what it did before it was ejected is not held against it.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
