@@ -97,7 +97,7 @@ pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
 #[doc(inline)]
-pub use health::HealthProbe;
+pub use health::{HealthCheck, HealthProbe};
 #[doc(inline)]
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};
