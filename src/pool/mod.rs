@@ -3,6 +3,8 @@
 mod acquire;
 mod admission;
 mod builder;
+#[cfg_attr(not(test), expect(dead_code, reason = "the driver does not use it yet"))]
+mod checking;
 mod driver;
 mod fault;
 mod lease;
