@@ -5,14 +5,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_channel::mpsc;
 use futures_core::Stream;
 use parking_lot::Mutex;
 
+use crate::health::{EjectionReason, Health, Standing};
+
 /// One change of a pool's state, told once it is in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A backend became a member.
@@ -44,6 +47,51 @@ pub enum Event {
     DrainEnded {
         /// Its id.
         id: Arc<str>,
+    },
+    /// Health checks have found something else of a member than before.
+    HealthChanged {
+        /// Its id.
+        id: Arc<str>,
+        /// What it is from now on.
+        health: Health,
+        /// What the last answer, or the want of one, said.
+        reason: Arc<str>,
+    },
+    /// A member has said something else than before of whether it wants requests.
+    StandingChanged {
+        /// Its id.
+        id: Arc<str>,
+        /// What it said.
+        standing: Standing,
+    },
+    /// Requests have shown that a member is bad: it gets none.
+    Ejected {
+        /// Its id.
+        id: Arc<str>,
+        /// What they have shown.
+        reason: EjectionReason,
+        /// For how long.
+        time: Duration,
+    },
+    /// A member was ejected for long enough: it gets one request at a time.
+    ProbationStarted {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A member that was ejected has shown that it is good again.
+    EjectionEnded {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// Of the members of a priority too few are fit, so that all count.
+    PanicStarted {
+        /// The priority.
+        priority: u8,
+    },
+    /// Of the members of a priority those count again that are fit.
+    PanicEnded {
+        /// The priority.
+        priority: u8,
     },
     /// Discovery reported an error, or panicked. The last good set serves on.
     DiscoveryFailed {

@@ -97,9 +97,7 @@ pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
 #[doc(inline)]
-pub use health::{
-    Ejection, EjectionReason, Health, HealthCheck, HealthProbe, OutlierDetection, SlowStart, Standing,
-};
+pub use health::{Ejection, EjectionReason, Health, HealthCheck, HealthProbe, OutlierDetection, SlowStart, Standing};
 #[doc(inline)]
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId, Outcome, Tally};

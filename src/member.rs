@@ -15,7 +15,13 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{clock::Stamp, load::LoadReport, needs::Needs, readiness::Condition};
+use crate::{
+    clock::Stamp,
+    health::{Ejection, Health, Standing, Streak},
+    load::LoadReport,
+    needs::Needs,
+    readiness::Condition,
+};
 
 /// How a request ended. Every lease ends in exactly one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +91,17 @@ pub struct Member<B> {
     pub tally: Tally,
     /// Whether an operator wants it to finish what is open and take nothing new.
     pub draining: bool,
-    /// Whether it may be picked: it has a weight, is not draining, and its priority serves.
+    /// What health checks have found.
+    pub health: Health,
+    /// Whether requests have shown that it is bad.
+    pub ejection: Ejection,
+    /// Whether it wants requests, by its own word.
+    pub standing: Standing,
+    /// Its weight by its own word, in hundredths of that which it has as a backend.
+    pub percent: u32,
+    /// The part of its share that it has as yet, while it is [brought in](crate::SlowStart); else 1.
+    pub part: f32,
+    /// Whether it may be picked: it has a weight, wants requests, is fit, or all are too unfit, and its priority serves.
     pub open: bool,
     /// Whether it takes a request just now, as it says itself.
     pub condition: Condition,
@@ -100,6 +116,11 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
             .field("in_flight", &self.in_flight)
             .field("tally", &self.tally)
             .field("draining", &self.draining)
+            .field("health", &self.health)
+            .field("ejection", &self.ejection)
+            .field("standing", &self.standing)
+            .field("percent", &self.percent)
+            .field("part", &self.part)
             .field("open", &self.open)
             .field("condition", &self.condition)
             .field("rejected_reports", &self.rejected_reports)
@@ -146,6 +167,10 @@ pub(crate) struct Live<A: ?Sized> {
 pub(crate) trait Account: Send + Sync {
     /// The request's verdict is known: the selector may learn from it. Once a lease.
     fn observe(&self, outcome: Outcome, started: Stamp);
+    /// It failed: so many in a row may be too many.
+    fn failed(&self, live: &Live<dyn Account>, outcome: Outcome);
+    /// It succeeded, and others had failed, or it is on probation.
+    fn recovered(&self, live: &Live<dyn Account>);
     /// The backend has said what its load is.
     fn report(&self, report: &LoadReport);
     /// What it said made no sense.
@@ -172,6 +197,8 @@ pub(crate) type Lives<B, M> = [Arc<Live<Remembered<B, M>>>];
 /// What all members of a pool report to: its selector, and whoever waits for room.
 pub(crate) trait Overseer<M>: Send + Sync {
     fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
+    fn failed(&self, live: &Live<dyn Account>, outcome: Outcome);
+    fn recovered(&self, live: &Live<dyn Account>);
     fn report(&self, memory: &M, report: &LoadReport);
     fn released(&self);
     fn pool(&self) -> Option<&str>;
@@ -180,6 +207,12 @@ pub(crate) trait Overseer<M>: Send + Sync {
 impl<B: Send + Sync, M: Send + Sync> Account for Remembered<B, M> {
     fn observe(&self, outcome: Outcome, started: Stamp) {
         self.overseer.observe(&self.memory, outcome, started);
+    }
+    fn failed(&self, live: &Live<dyn Account>, outcome: Outcome) {
+        self.overseer.failed(live, outcome);
+    }
+    fn recovered(&self, live: &Live<dyn Account>) {
+        self.overseer.recovered(live);
     }
     fn report(&self, report: &LoadReport) {
         self.overseer.report(&self.memory, report);
@@ -202,6 +235,8 @@ pub(crate) struct Counts {
     failed: AtomicU64,
     cancelled: AtomicU64,
     broken: AtomicU64,
+    /// Failures in a row.
+    pub(crate) streak: Streak,
 }
 
 impl Counts {

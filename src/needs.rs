@@ -13,6 +13,7 @@ pub struct Needs {
     successes: bool,
     reports: bool,
     total_in_flight: bool,
+    keys: bool,
 }
 
 impl Needs {
@@ -23,6 +24,7 @@ impl Needs {
             successes: false,
             reports: false,
             total_in_flight: false,
+            keys: false,
         }
     }
 
@@ -53,6 +55,13 @@ impl Needs {
         }
     }
 
+    /// Members that are [brought in](crate::SlowStart) take some keys before others, in place of a lesser weight: for
+    /// selectors that go by key, whose tables then need not be made anew. [`Pick::is_open`](crate::selector::Pick::is_open)
+    /// says which.
+    pub const fn keys(self) -> Self {
+        Self { keys: true, ..self }
+    }
+
     /// What either of two needs: for selectors around selectors.
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -60,6 +69,7 @@ impl Needs {
             successes: self.successes || other.successes,
             reports: self.reports || other.reports,
             total_in_flight: self.total_in_flight || other.total_in_flight,
+            keys: self.keys || other.keys,
         }
     }
 
@@ -77,5 +87,9 @@ impl Needs {
     #[inline]
     pub(crate) fn wants_total(self) -> bool {
         self.total_in_flight
+    }
+
+    pub(crate) fn wants_keys(self) -> bool {
+        self.keys
     }
 }

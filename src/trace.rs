@@ -20,6 +20,19 @@ pub(crate) fn change(pool: Option<&str>, event: &Event) {
         Event::DrainStarted { id } => info!(target: POOL, pool, backend = &**id, "drain started"),
         Event::Drained { id } => info!(target: POOL, pool, backend = &**id, "drained"),
         Event::DrainEnded { id } => info!(target: POOL, pool, backend = &**id, "drain ended"),
+        Event::HealthChanged { id, health, reason } => {
+            info!(target: POOL, pool, backend = &**id, %health, reason = &**reason, "health changed");
+        }
+        Event::StandingChanged { id, standing } => {
+            info!(target: POOL, pool, backend = &**id, %standing, "standing changed");
+        }
+        Event::Ejected { id, reason, time } => {
+            warn!(target: POOL, pool, backend = &**id, %reason, ?time, "ejected");
+        }
+        Event::ProbationStarted { id } => info!(target: POOL, pool, backend = &**id, "on probation"),
+        Event::EjectionEnded { id } => info!(target: POOL, pool, backend = &**id, "ejection ended"),
+        Event::PanicStarted { priority } => warn!(target: POOL, pool, priority, "panic started"),
+        Event::PanicEnded { priority } => info!(target: POOL, pool, priority, "panic ended"),
         Event::DiscoveryFailed { error } => warn!(target: POOL, pool, error = &**error, "discovery failed"),
         Event::DiscoveryEnded => info!(target: POOL, pool, "discovery ended"),
         Event::PublishFailed { error } => warn!(target: POOL, pool, error = &**error, "publish failed"),

@@ -8,17 +8,20 @@ use tower::discover::Discover;
 
 use super::{
     Admission, Driver, Pool,
+    checking::Checking,
+    driver::{Sweeps, Watchers},
+    fitness::Rules,
     probing::Probing,
     registry::{Limit, Registry},
     snapshot::{Core, Phase, Shared},
 };
 use crate::{
-    backend::Backend,
+    backend::{Backend, Locality},
     clock::Clock,
     discover::{Discovery, Mailbox, Source},
     error::BoxError,
     event::Subscribers,
-    health::{AnyProbe, HealthProbe},
+    health::{AnyProbe, HealthCheck, HealthProbe, OutlierDetection, SlowStart},
     selector::{Generator, LeastLoaded, Selector},
 };
 
@@ -35,8 +38,21 @@ pub struct PoolBuilder<B: Backend, S = LeastLoaded> {
     patience: Duration,
     probe: Option<AnyProbe<B>>,
     probe_timeout: Duration,
+    fitness: Fitness<B>,
     seed: Option<u64>,
 }
+
+/// How it is found out who is fit, and what follows from that.
+struct Fitness<B: Backend> {
+    check: Option<HealthCheck<B>>,
+    outliers: Option<OutlierDetection>,
+    panic: f64,
+    here: Option<Locality>,
+    slow_start: Option<SlowStart>,
+}
+
+/// Envoy's default.
+const PANIC: f64 = 0.5;
 
 /// A source whose hashing is seeded when the pool is built.
 type MakeSource<B> = Box<dyn FnOnce(RandomState) -> Box<dyn Source<B>> + Send>;
@@ -54,6 +70,13 @@ impl<B: Backend> PoolBuilder<B> {
             patience: Duration::from_secs(5),
             probe: None,
             probe_timeout: Duration::from_secs(1),
+            fitness: Fitness {
+                check: None,
+                outliers: None,
+                panic: PANIC,
+                here: None,
+                slow_start: None,
+            },
             seed: None,
         }
     }
@@ -101,6 +124,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             patience: self.patience,
             probe: self.probe,
             probe_timeout: self.probe_timeout,
+            fitness: self.fitness,
             seed: self.seed,
         }
     }
@@ -143,6 +167,46 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
         self
     }
 
+    /// Asks every member again and again whether it is fit; those that are not get no requests while enough others are.
+    /// Without, all are taken to be.
+    pub fn health_check(mut self, check: HealthCheck<B>) -> Self {
+        self.fitness.check = Some(check);
+        self
+    }
+
+    /// Ejects members whose requests fail, for a while; nobody unless said so. `OutlierDetection::new()` goes by the
+    /// defaults of Envoy and gRPC.
+    pub fn outlier_detection(mut self, outliers: OutlierDetection) -> Self {
+        self.fitness.outliers = Some(outliers);
+        self
+    }
+
+    /// Below which percentage of fit members, by weight, all of a priority count, fit or not, those first whose last
+    /// request did not fail: too few would break under the requests of all. From 0 for never, so that requests fail while
+    /// nobody is fit, to 100; 50 unless said otherwise, as with
+    /// [Envoy](https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold). More is
+    /// taken for 100.
+    pub fn panic_threshold(mut self, percent: u32) -> Self {
+        self.fitness.panic = f64::from(percent.min(100)) / 100.0;
+        self
+    }
+
+    /// Where this process stands: members of the same zone come first, as far as they are able to serve what begins there,
+    /// then those of the same region, then others. Without, all are equally far away.
+    ///
+    /// Each zone that has members is taken to be asked for as much as any other. Members of the same zone get 1.4 times what
+    /// they are able to do of that, at most all; what is left goes on to the next in the same way.
+    pub fn locality(mut self, here: Locality) -> Self {
+        self.fitness.here = Some(here);
+        self
+    }
+
+    /// Brings members in gently that come, or come back, while others serve; at once unless said otherwise.
+    pub fn slow_start(mut self, slow_start: SlowStart) -> Self {
+        self.fitness.slow_start = Some(slow_start);
+        self
+    }
+
     /// Makes all random choices repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -154,10 +218,34 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
         let mut random = Generator::new(self.seed.unwrap_or_else(|| rand::make_rng::<SmallRng>().next_u64()));
         let mut number = || random.next();
         let hashing = RandomState::with_seeds(number(), number(), number(), number());
-        let core = Arc::new(Core::new(self.name, self.selector, self.clock));
-        let mut registry = Registry::new(Arc::clone(&core), self.limit, hashing.clone());
+        let Fitness {
+            check,
+            outliers,
+            panic,
+            here,
+            slow_start,
+        } = self.fitness;
+        let rules = Rules {
+            checked: check.is_some(),
+            panic,
+            here,
+            slow_start,
+        };
+        let core = Arc::new(Core::new(self.name, self.selector, self.clock, outliers));
+        let clock = core.clock();
+        let mut checking = check.map(|check| Checking::new(check, Generator::new(number()), clock));
+        let sweeps = core.detector.as_ref().map(|detector| {
+            let random = Generator::new(number());
+            Sweeps::new(random, &detector.settings, clock.now())
+        });
+        let mut registry = Registry::new(Arc::clone(&core), self.limit, rules, hashing.clone());
         for backend in self.backends {
+            let id = backend.id().to_owned();
             registry.insert(backend);
+            if let (Some(checking), Some((live, backend))) = (&mut checking, registry.member(&id)) {
+                let health = checking.watch(&live, &backend);
+                registry.set_health(&id, live.member, health);
+            }
         }
         let phase = if self.source.is_some() {
             Phase::Silent
@@ -180,7 +268,12 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             let clock = shared.core.clock();
             Probing::new(Arc::clone(demand), self.probe, self.probe_timeout, random, clock)
         });
-        let driver = Driver::new(&shared, registry, phase, source, probing);
+        let watchers = Watchers {
+            probing,
+            checking,
+            sweeps,
+        };
+        let driver = Driver::new(&shared, registry, phase, source, watchers);
         (Pool::new(Arc::clone(&shared), shared.current()), driver)
     }
 

@@ -1,6 +1,7 @@
 //! The one background task of a pool.
 
 mod intake;
+mod verdicts;
 
 use std::{
     fmt,
@@ -11,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(super) use verdicts::Sweeps;
+
 use super::{
+    checking::Checking,
     fault::{Retry, guarded},
     probing::Probing,
     registry::Registry,
@@ -61,7 +65,18 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     refresh: Option<Instant>,
     /// None if the selector wants no probes.
     probing: Option<Probing<B, S>>,
+    /// None if members are not checked.
+    checking: Option<Checking<B, S::Memory>>,
+    /// None without outlier detection.
+    sweeps: Option<Sweeps>,
     timer: Option<(Instant, Sleep)>,
+}
+
+/// What the driver asks of backends and sees of requests.
+pub(super) struct Watchers<B: Backend, S: Selector<B>> {
+    pub(super) probing: Option<Probing<B, S>>,
+    pub(super) checking: Option<Checking<B, S::Memory>>,
+    pub(super) sweeps: Option<Sweeps>,
 }
 
 impl<B: Backend, S: Selector<B>> Driver<B, S> {
@@ -70,7 +85,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         registry: Registry<B, S>,
         phase: Phase,
         source: Option<Box<dyn Source<B>>>,
-        probing: Option<Probing<B, S>>,
+        Watchers {
+            probing,
+            checking,
+            sweeps,
+        }: Watchers<B, S>,
     ) -> Self {
         let core = Arc::clone(&shared.core);
         let mut driver = Self {
@@ -91,6 +110,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             retire: None,
             refresh: None,
             probing,
+            checking,
+            sweeps,
             timer: None,
             core,
         };
@@ -114,12 +135,14 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
 
     fn publish(&mut self, shared: &Shared<B, S>) {
         let now = self.core.clock().now();
-        if self.refresh.is_some_and(|refresh| refresh <= now) {
+        let warming = self.registry.warming();
+        if [self.refresh, warming].into_iter().flatten().any(|at| at <= now) {
             self.dirty = true;
         }
         if !self.dirty || self.publishing.holds(now) {
             return;
         }
+        let panics = self.registry.panics().to_vec();
         let (registry, phase) = (&mut self.registry, self.phase);
         match guarded(|| registry.snapshot(phase)) {
             Ok(snapshot) => {
@@ -129,6 +152,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 }
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
+                self.tell_panics(&panics);
                 self.publishing = Retry::default();
                 let parted = guarded(|| self.registry.part());
                 self.unless_failed(parted);
@@ -154,6 +178,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     fn turn(&mut self, shared: &Shared<B, S>, cx: &mut Context<'_>) -> bool {
         self.take_orders(cx);
         let more = self.take_found(cx);
+        self.take_checks(cx);
+        self.take_outliers(cx);
         self.sweep();
         self.publish(shared);
         self.tell();
@@ -219,8 +245,12 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let rest = self.rest.map(|(at, _)| at);
         let refresh = self.refresh.filter(|_| publishing.is_none());
         let probing = self.probing.as_ref().map(Probing::next);
-        let deadlines = [publishing, discovery, rest, self.retire, refresh, probing];
-        let Some(next) = deadlines.into_iter().flatten().min() else {
+        let checking = self.checking.as_ref().and_then(Checking::next);
+        let sweeps = self.sweeps.as_ref().map(Sweeps::next);
+        let warming = self.registry.warming().filter(|_| publishing.is_none());
+        let watching = [probing, checking, sweeps, warming];
+        let deadlines = [publishing, discovery, rest, self.retire, refresh];
+        let Some(next) = deadlines.into_iter().chain(watching).flatten().min() else {
             self.timer = None;
             return Poll::Pending;
         };
@@ -245,6 +275,7 @@ impl<B: Backend, S: Selector<B>> Future for Driver<B, S> {
             let Some(shared) = this.shared.upgrade() else {
                 // Probes hold backends.
                 this.probing = None;
+                this.checking = None;
                 return Poll::Ready(());
             };
             // Much of what a turn runs is not our code, down to the drop of a backend and the waker of a listener. What

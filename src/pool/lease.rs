@@ -121,6 +121,7 @@ impl<A: ?Sized> Lease<A> {
     pub fn answered(&mut self) {
         if self.state.stage() == Stage::Open {
             self.enter(Stage::Answered);
+            self.judge(Outcome::Success);
             self.observe(Outcome::Success);
         }
     }
@@ -137,9 +138,23 @@ impl<A: ?Sized> Lease<A> {
         if outcome == Outcome::Broken {
             trace::answered_badly(live.account.pool(), &live.id, true);
         }
+        if last == Stage::Open || outcome == Outcome::Broken {
+            self.judge(outcome);
+        }
         // Last, as it is the selector's code: should it panic, nothing of the lease is lost.
         if last == Stage::Open {
             self.observe(outcome);
+        }
+    }
+
+    /// What it says of the member.
+    #[inline(always)]
+    fn judge(&self, outcome: Outcome) {
+        let live = &*self.token().live;
+        match outcome {
+            Outcome::Success if live.counts.streak.is_marked() => live.account.recovered(live),
+            Outcome::Success | Outcome::Cancelled => {}
+            failed => live.account.failed(live, failed),
         }
     }
 

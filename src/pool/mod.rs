@@ -3,10 +3,12 @@
 mod acquire;
 mod admission;
 mod builder;
-#[cfg_attr(not(test), expect(dead_code, reason = "the driver does not use it yet"))]
 mod checking;
+mod detector;
 mod driver;
 mod fault;
+mod fitness;
+mod layout;
 mod lease;
 mod probing;
 mod registry;
@@ -259,8 +261,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         let core = &self.shared.core;
         let view = View::new(&self.snapshot.roster, ask, &core.surroundings, self.random);
         let pick = Pick::new(&view, &self.snapshot.lives);
-        let table = self.snapshot.table.as_ref();
-        let at = table.and_then(|table| core.selector.select(table, &pick));
+        let at = self.snapshot.select(&core.selector, &pick);
         self.random = view.end().1;
         at
     }
@@ -322,8 +323,7 @@ fn choose<B: Backend, S: Selector<B>>(
         return Ok(at);
     }
     let pick = Pick::new(view, &snapshot.lives);
-    let chosen = snapshot.table.as_ref().and_then(|table| selector.select(table, &pick));
-    match chosen {
+    match snapshot.select(selector, &pick) {
         Some(at) if pick.is_open(at) => Ok(at),
         // A selector that keeps its contract found none because there is none; one that does not is helped out.
         _ => choose_otherwise(snapshot, selector, view),
@@ -340,6 +340,9 @@ fn choose_otherwise<B: Backend, S: Selector<B>>(
     if let Some(at) = Pick::new(view, &snapshot.lives).any_open() {
         return Ok(at);
     }
+    if view.take_all_keys() {
+        return choose(snapshot, selector, view);
+    }
     match (snapshot.phase, view.obstacle()) {
         (Phase::Serving, Obstacle::Failing) => {
             view.take_failing();
@@ -353,7 +356,9 @@ fn choose_otherwise<B: Backend, S: Selector<B>>(
 #[inline(always)]
 fn at_home<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Option<At> {
     let home = view.ask().home()?;
-    let at = snapshot.find(home.id())?;
+    let at = snapshot
+        .find(home.id())
+        .filter(|at| at.index() < snapshot.roster.homes() as usize)?;
     (snapshot.phase != Phase::Closed && view.admits(at)).then_some(at)
 }
 

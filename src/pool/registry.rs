@@ -1,18 +1,27 @@
 //! The driver's book of members: the one strong reference to each.
 
+mod judging;
+
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
+    time::Instant,
 };
 
 use ahash::RandomState;
 use parking_lot::Mutex;
 
-use super::snapshot::{Core, Phase, Snapshot};
+use super::{
+    fitness::{Candidate, Facts, Rules, plan},
+    layout::Layout,
+    snapshot::{Core, Phase, Snapshot},
+};
 use crate::{
     backend::Backend,
-    member::{Counts, Live, MemberId, Remembered, Replaced, Token},
-    selector::{Members, Roster, Row, Selector},
+    health::{Ejection, Sentence},
+    key::HashFunction,
+    member::{Counts, Live, MemberId, Remembered, Replaced, Tally, Token},
+    selector::{At, Extent, Members, Ramp, Roster, Row, Selector},
 };
 
 /// How many requests may be in flight at a backend; none: any number.
@@ -32,6 +41,11 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     /// Whether a member drains, or a replaced backend may have leases.
     restless: bool,
     version: u64,
+    rules: Rules,
+    /// Priorities whose members all count, as published last.
+    panics: Vec<u8>,
+    /// When members that are being brought in want the next snapshot.
+    warming: Option<Instant>,
 }
 
 struct Entry<B, M> {
@@ -42,6 +56,10 @@ struct Entry<B, M> {
     /// late it comes.
     earlier: Vec<Replaced<B>>,
     drain: Drain,
+    facts: Facts,
+    sentence: Sentence,
+    /// How requests had ended when members were compared last.
+    swept: Tally,
 }
 
 /// What a look at the members found.
@@ -62,28 +80,33 @@ enum Drain {
     Drained,
 }
 
-/// An entry as it goes into a snapshot.
-struct Listed<'a, B, M> {
-    entry: &'a Entry<B, M>,
-    weight: u32,
-    /// None if it takes nothing new.
-    priority: Option<u8>,
-}
-
-impl<'a, B: Backend, M> Listed<'a, B, M> {
-    fn new(entry: &'a Entry<B, M>, serving: bool) -> Self {
-        // A closed pool asks nobody: what panics must not keep it open.
-        let serves = serving && entry.drain == Drain::No;
-        let weight = if serves { entry.token.backend.weight() } else { 0 };
-        Self {
-            entry,
+impl<B: Backend, M> Entry<B, M> {
+    fn candidate(&self, serving: bool) -> Candidate<'_> {
+        let backend = &self.token.backend;
+        let facts = Facts {
+            draining: self.drain != Drain::No,
+            ..self.facts
+        };
+        let weight = if serving && self.is_willing() {
+            backend.weight()
+        } else {
+            0
+        };
+        Candidate {
+            facts,
             weight,
-            priority: (weight > 0).then(|| entry.token.backend.priority()),
+            priority: if weight > 0 { backend.priority() } else { 0 },
+            locality: if weight > 0 { backend.locality() } else { None },
         }
     }
 }
 
 impl<B, M> Entry<B, M> {
+    /// Whether it takes anything new, if it has a weight and is fit.
+    fn is_willing(&self) -> bool {
+        self.drain == Drain::No && self.facts.is_willing()
+    }
+
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
         let earlier = self.earlier.iter().map(|replaced| &replaced.token);
@@ -93,7 +116,7 @@ impl<B, M> Entry<B, M> {
 }
 
 impl<B: Backend, S: Selector<B>> Registry<B, S> {
-    pub(super) fn new(core: Arc<Core<B, S>>, limit: Option<Limit<B>>, hashing: RandomState) -> Self {
+    pub(super) fn new(core: Arc<Core<B, S>>, limit: Option<Limit<B>>, rules: Rules, hashing: RandomState) -> Self {
         Self {
             core,
             limit,
@@ -104,6 +127,9 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             parted: Vec::new(),
             restless: false,
             version: 0,
+            rules,
+            panics: Vec::new(),
+            warming: None,
         }
     }
 
@@ -169,6 +195,9 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             live,
             earlier: Vec::new(),
             drain: Drain::No,
+            facts: Facts::default(),
+            sentence: Sentence::default(),
+            swept: Tally::default(),
         }));
         true
     }
@@ -244,43 +273,71 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
 
     /// The next snapshot. Runs the selector's and the backends' code, which may panic: then nothing has changed.
     ///
-    /// Open are the members with a weight that do not drain, of the lowest priority that has one. O(members), and what
-    /// the selector takes.
+    /// O(members), and what the selector takes.
     pub(super) fn snapshot(&mut self, phase: Phase) -> Snapshot<B, S> {
+        let now = self.core.clock().now();
+        // A closed pool asks nobody: what panics must not keep it open.
+        let serving = phase != Phase::Closed;
+        let entries: Vec<&Entry<B, S::Memory>> = self.entries.iter().flatten().collect();
         // A weight is asked for once: were it to change meanwhile, the snapshot would contradict itself.
-        let row = |entry| Listed::new(entry, phase != Phase::Closed);
-        let members: Vec<_> = self.entries.iter().flatten().map(row).collect();
-        let priority = members.iter().filter_map(|member| member.priority).min();
-        let is_open = |member: &Listed<'_, B, S::Memory>| member.priority.is_some() && member.priority == priority;
-        let (mut order, rest): (Vec<_>, Vec<_>) = members.into_iter().partition(is_open);
-        let open = order.len();
-        order.extend(rest);
-        let limit = self.limit.as_ref().filter(|_| phase != Phase::Closed);
-        let rows = order.iter().map(|member| Row {
-            token: Arc::downgrade(&member.entry.token),
-            member: member.entry.live.member,
-            weight: member.weight,
-            limit: limit.and_then(|limit| limit(&member.entry.token.backend)),
-            readiness: member.entry.token.backend.readiness().cloned(),
-            earlier: &member.entry.earlier,
+        let candidates: Vec<_> = entries.iter().map(|entry| entry.candidate(serving)).collect();
+        let planned = plan(&candidates, &self.rules, self.core.needs.wants_keys(), now);
+        let limit = self.limit.as_ref().filter(|_| serving);
+        let rows = planned.order.iter().enumerate().map(|(place, index)| {
+            let entry = entries[*index];
+            let backend = &entry.token.backend;
+            let one = (entry.facts.ejection == Ejection::Probation).then_some(1);
+            let limits = [limit.and_then(|limit| limit(backend)), one];
+            Row {
+                token: Arc::downgrade(&entry.token),
+                member: entry.live.member,
+                weight: planned.weights.get(place).copied().unwrap_or(0),
+                limit: limits.into_iter().flatten().min(),
+                readiness: backend.readiness().cloned(),
+                earlier: &entry.earlier,
+            }
         });
-        let roster = Roster::new(rows, open);
-        let lives: Box<[_]> = order.iter().map(|member| Arc::clone(&member.entry.live)).collect();
-        let backends: Vec<&B> = order.iter().map(|member| &*member.entry.token.backend).collect();
+        let extent = Extent {
+            open: planned.open,
+            homes: planned.homes,
+        };
+        let ramp = |(at, part): &(At, u32)| Ramp {
+            at: *at,
+            id: HashFunction::default().hash(entries[planned.order[at.index()]].id.as_bytes()),
+            part: *part,
+        };
+        let roster = Roster::new(rows, extent, planned.ramps.iter().map(ramp).collect());
+        let order = || planned.order.iter().map(|index| entries[*index]);
+        let lives: Box<[_]> = order().map(|entry| Arc::clone(&entry.live)).collect();
+        let backends: Vec<&B> = order().map(|entry| &*entry.token.backend).collect();
         let members = Members::new(&roster, &backends, &lives, &self.core.surroundings);
-        let table = (phase != Phase::Closed).then(|| self.core.selector.prepare(&members));
-        let draining = (open..order.len())
-            .filter(|index| order[*index].entry.drain != Drain::No)
-            .map(|index| roster.at(index))
-            .collect();
+        let layout = match serving {
+            true => Layout::new(planned.groups, &self.core.selector, &members),
+            false => Layout::Nobody,
+        };
+        let facts = |index: &usize| {
+            let (warmth, part) = planned.warmth[*index];
+            Facts {
+                warmth,
+                part,
+                ..candidates[*index].facts
+            }
+        };
+        let facts = planned.order.iter().map(facts).collect();
+        drop(candidates);
+        for (entry, (warmth, part)) in self.entries.iter_mut().flatten().zip(planned.warmth) {
+            (entry.facts.warmth, entry.facts.part) = (warmth, part);
+        }
+        self.panics = planned.panics;
+        self.warming = planned.again.map(|again| now + again);
         self.version += 1;
         Snapshot {
             version: self.version,
             phase,
             roster,
             lives,
-            draining,
-            table,
+            facts,
+            layout,
             homes: OnceLock::new(),
             hashing: self.hashing.clone(),
         }

@@ -12,6 +12,9 @@ use ahash::RandomState;
 use super::{
     Refusal,
     admission::{Admission, Gate},
+    detector::Detector,
+    fitness::Facts,
+    layout::Layout,
 };
 
 use crate::{
@@ -19,8 +22,9 @@ use crate::{
     clock::{Clock, Stamp},
     discover::Mailbox,
     event::Subscribers,
+    health::{Limits, OutlierDetection},
     load::LoadReport,
-    member::{Lives, Member, Outcome, Overseer, Token},
+    member::{Account, Live, Lives, Member, Outcome, Overseer, Token},
     needs::Needs,
     readiness::Listener,
     selector::{At, Completion, Roster, Selector, Surroundings},
@@ -33,9 +37,9 @@ pub(crate) struct Snapshot<B: Backend, S: Selector<B>> {
     pub(super) phase: Phase,
     pub(super) roster: Roster<B>,
     pub(super) lives: Box<Lives<B, S::Memory>>,
-    pub(super) draining: Box<[At]>,
-    /// None of a closed pool: nobody picks, and a selector that panics must not keep it open.
-    pub(super) table: Option<S::Table>,
+    /// What is known of each member, by position.
+    pub(super) facts: Box<[Facts]>,
+    pub(super) layout: Layout<B, S>,
     pub(super) homes: OnceLock<HashMap<Box<str>, At, RandomState>>,
     pub(super) hashing: RandomState,
 }
@@ -53,11 +57,17 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
     pub(super) fn member(&self, index: usize) -> Option<Member<B>> {
         let (at, live) = (self.roster.at(index), &self.lives[index]);
         let backend = live.account.backend.lock().upgrade()?;
+        let facts = &self.facts[index];
         Some(Member {
             backend,
             in_flight: self.roster.load(at),
             tally: live.counts.tally(),
-            draining: self.draining.binary_search(&at).is_ok(),
+            draining: facts.draining,
+            health: facts.health,
+            ejection: facts.ejection,
+            standing: facts.standing,
+            percent: facts.percent,
+            part: facts.part,
             open: index < self.roster.open() as usize,
             condition: self.roster.condition(at),
             rejected_reports: live.account.rejected_reports.load(Relaxed),
@@ -195,12 +205,15 @@ pub(crate) struct Core<B, S> {
     /// What the selector wants to be told: asked once.
     pub(super) needs: Needs,
     pub(super) surroundings: Surroundings,
+    /// None if requests show nothing.
+    pub(super) detector: Option<Detector>,
     backend: PhantomData<fn(B)>,
 }
 
 impl<B: Backend, S: Selector<B>> Core<B, S> {
-    pub(super) fn new(name: Option<Box<str>>, selector: S, clock: Clock) -> Self {
+    pub(super) fn new(name: Option<Box<str>>, selector: S, clock: Clock, outliers: Option<OutlierDetection>) -> Self {
         Self {
+            detector: outliers.map(Detector::new),
             name,
             needs: selector.needs(),
             selector,
@@ -221,6 +234,21 @@ impl<B: Backend, S: Selector<B>> Overseer<S::Memory> for Core<B, S> {
     fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
         let completion = Completion::of_lease(outcome, started, self.surroundings.epoch, self.clock());
         self.selector.observe(memory, &completion);
+    }
+
+    fn failed(&self, live: &Live<dyn Account>, outcome: Outcome) {
+        let streak = &live.counts.streak;
+        match &self.detector {
+            Some(detector) => detector.failed(&live.id, live.member, streak, outcome),
+            // Whether the last request failed is asked for all the same.
+            None => drop(streak.failed(outcome, &Limits::NONE)),
+        }
+    }
+
+    fn recovered(&self, live: &Live<dyn Account>) {
+        if let (true, Some(detector)) = (live.counts.streak.succeeded(), &self.detector) {
+            detector.succeeded(&live.id, live.member);
+        }
     }
 
     fn report(&self, memory: &S::Memory, report: &LoadReport) {

@@ -100,12 +100,12 @@ impl<'a, B, M> Members<'a, B, M> {
 
 impl<B, M> Members<'_, B, M> {
     /// Some of these members, which [`Pick::narrowed`](super::Pick::narrowed) then shows an inner selector.
-    pub(super) fn narrow(&self, places: Box<[At]>) -> Narrowed<B> {
+    pub(crate) fn narrow(&self, places: Box<[At]>) -> Narrowed<B> {
         Narrowed::new(self.roster, places)
     }
 
     /// Some of these members for an inner selector that sees no others.
-    pub(super) fn narrowed<R>(&self, narrowed: &Narrowed<B>, inner: impl FnOnce(&Members<'_, B, M>) -> R) -> R {
+    pub(crate) fn narrowed<R>(&self, narrowed: &Narrowed<B>, inner: impl FnOnce(&Members<'_, B, M>) -> R) -> R {
         let backends: Vec<&B> = narrowed.places().iter().map(|at| self.backend(*at)).collect();
         inner(&Members {
             surroundings: self.surroundings,

@@ -27,13 +27,13 @@ impl<B> Narrowed<B> {
         &self.roster
     }
 
-    pub(super) fn places(&self) -> &[At] {
+    pub(crate) fn places(&self) -> &[At] {
         &self.places
     }
 
     /// Where one of these members is among all.
     #[inline]
-    pub(super) fn place(&self, at: At) -> At {
+    pub(crate) fn place(&self, at: At) -> At {
         self.places[at.index()]
     }
 

@@ -53,6 +53,10 @@ pub(crate) struct View<'a, B> {
     plain: bool,
     /// Whether members that say they fail may be chosen: nobody else is left.
     takes_failing: Cell<bool>,
+    /// Whether members that are being brought in may be chosen for any key, likewise.
+    takes_all_keys: Cell<bool>,
+    /// The request's, or one that was drawn for it.
+    key: Cell<Option<u64>>,
 }
 
 impl<'a, B> View<'a, B> {
@@ -63,8 +67,10 @@ impl<'a, B> View<'a, B> {
             surroundings,
             now: Cell::new(None),
             random: Cell::new(random),
-            plain: !roster.is_limited() && ask.tried().is_empty() && !roster.has_readiness(),
+            plain: !roster.is_limited() && ask.tried().is_empty() && !roster.has_readiness() && !roster.has_ramps(),
             takes_failing: Cell::new(false),
+            takes_all_keys: Cell::new(false),
+            key: Cell::new(ask.key()),
         }
     }
 
@@ -110,6 +116,21 @@ impl<'a, B> View<'a, B> {
         self.plain || (self.has_place(roster, at) && self.is_ready(roster, at))
     }
 
+    /// Whether a member takes the request's key, if it is being brought in.
+    #[inline]
+    fn takes_key(&self, roster: &Roster<B>, at: At) -> bool {
+        self.plain || !roster.has_ramps() || self.takes_all_keys.get() || {
+            let key = self.key.get().unwrap_or_else(|| {
+                let mut random = self.random.get();
+                let key = random.next();
+                self.random.set(random);
+                self.key.set(Some(key));
+                key
+            });
+            roster.takes_key(at, key)
+        }
+    }
+
     /// Below its limit and not tried.
     fn has_place(&self, roster: &Roster<B>, at: At) -> bool {
         roster.admits(at, roster.load(at).saturating_add(1)) && !self.ask.tried().contains(&roster.member(at))
@@ -121,6 +142,11 @@ impl<'a, B> View<'a, B> {
             Condition::Waiting => false,
             Condition::Failing => self.takes_failing.get(),
         }
+    }
+
+    /// From now on members that are being brought in are open for any key. Whether that may change anything.
+    pub(crate) fn take_all_keys(&self) -> bool {
+        self.whole.has_ramps() && !self.takes_all_keys.replace(true)
     }
 
     /// From now on members that say they fail are open.
@@ -209,11 +235,12 @@ impl<'a, B, M> Pick<'a, B, M> {
     }
 
     /// Whether the member may be chosen: below its in-flight limit, not tried for this request,
-    /// [ready](crate::Condition), not closed by an outer selector.
+    /// [ready](crate::Condition), brought in far enough to take the key, not closed by an outer selector.
     #[inline]
     pub fn is_open(&self, at: At) -> bool {
         at.0 < self.roster.open()
             && self.view.admits_of(self.roster, at)
+            && self.view.takes_key(self.roster, at)
             && self.closed.is_none_or(|closed| !closed.closes(at))
     }
 
@@ -370,7 +397,7 @@ impl<'a, B, M> Pick<'a, B, M> {
 impl<B, M> Pick<'_, B, M> {
     /// This pick for an inner selector that sees some of the members alone. What it chose, among all.
     #[inline]
-    pub(super) fn narrowed(
+    pub(crate) fn narrowed(
         &self,
         narrowed: &Narrowed<B>,
         inner: impl FnOnce(&Pick<'_, B, M>) -> Option<At>,

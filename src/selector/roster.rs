@@ -12,6 +12,10 @@ use crate::{
 pub struct At(pub(super) u32);
 
 impl At {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(index as u32)
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -25,7 +29,38 @@ pub(crate) struct Roster<B> {
     limits: Option<Box<[u32]>>,
     readiness: Option<Box<[Option<Readiness>]>>,
     earlier: Box<[Earlier<B>]>,
+    ramps: Box<[Ramp]>,
     open: u32,
+    homes: u32,
+}
+
+/// A member that is brought in key by key.
+#[derive(Clone, Copy)]
+pub(crate) struct Ramp {
+    pub(crate) at: At,
+    /// The hash of its id, which is the same everywhere.
+    pub(crate) id: u64,
+    /// It takes the keys that come to less.
+    pub(crate) part: u32,
+}
+
+impl Ramp {
+    fn takes(&self, key: u64) -> bool {
+        // The finalizer of SplitMix64: each bit of the sum changes each bit of this with even chances.
+        let mut mixed = key.wrapping_add(self.id);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 32) < u64::from(self.part)
+    }
+}
+
+/// How far the members of a [`Roster`] go, the first so many of each kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// They can be picked.
+    pub(crate) open: usize,
+    /// Sessions at home there can come.
+    pub(crate) homes: usize,
 }
 
 /// A replaced incarnation of the member at a position, with leases left.
@@ -63,11 +98,12 @@ pub(crate) struct Row<'a, B> {
 }
 
 impl<B> Roster<B> {
-    /// `rows`: first the `open` ones, then the rest.
-    pub(crate) fn new<'a>(rows: impl ExactSizeIterator<Item = Row<'a, B>>, open: usize) -> Self
+    /// `rows`: first the open ones, then those that take homes, then the rest. `ramps`: by position.
+    pub(crate) fn new<'a>(rows: impl ExactSizeIterator<Item = Row<'a, B>>, extent: Extent, ramps: Vec<Ramp>) -> Self
     where
         B: 'a,
     {
+        let Extent { open, homes } = extent;
         let total = rows.len();
         let mut tokens = Vec::with_capacity(total);
         let mut members = Vec::with_capacity(total);
@@ -101,7 +137,9 @@ impl<B> Roster<B> {
             limits: limited.then(|| limits.into()),
             readiness: (!readiness.is_empty()).then(|| readiness.into()),
             earlier: earlier.into(),
+            ramps: ramps.into(),
             open: open as u32,
+            homes: homes as u32,
         }
     }
 
@@ -116,6 +154,10 @@ impl<B> Roster<B> {
                 token: earlier.token.clone(),
             })
         };
+        let ramp = |(index, whole): (usize, &At)| {
+            let at = At(index as u32);
+            self.ramp(*whole).map(|ramp| Ramp { at, ..*ramp })
+        };
         Self {
             tokens: places.iter().map(|at| self.tokens[at.index()].clone()).collect(),
             members: places.iter().map(|at| self.members[at.index()]).collect(),
@@ -123,7 +165,9 @@ impl<B> Roster<B> {
             limits: self.limits.as_deref().map(limits),
             readiness: self.readiness.as_deref().map(readiness),
             earlier: places.iter().enumerate().flat_map(earlier).collect(),
+            ramps: places.iter().enumerate().filter_map(ramp).collect(),
             open: places.len() as u32,
+            homes: places.len() as u32,
         }
     }
 
@@ -149,6 +193,28 @@ impl<B> Roster<B> {
     #[inline]
     pub(crate) fn open(&self) -> u32 {
         self.open
+    }
+
+    /// How many take sessions that are at home there, the open ones included.
+    #[inline]
+    pub(crate) fn homes(&self) -> u32 {
+        self.homes
+    }
+
+    /// Whether any member is being brought in key by key.
+    #[inline]
+    pub(super) fn has_ramps(&self) -> bool {
+        !self.ramps.is_empty()
+    }
+
+    /// Whether a member takes this key already.
+    pub(super) fn takes_key(&self, at: At, key: u64) -> bool {
+        self.ramp(at).is_none_or(|ramp| ramp.takes(key))
+    }
+
+    fn ramp(&self, at: At) -> Option<&Ramp> {
+        let place = self.ramps.binary_search_by_key(&at, |ramp| ramp.at);
+        place.ok().map(|place| &self.ramps[place])
     }
 
     #[inline]

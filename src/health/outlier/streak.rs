@@ -6,7 +6,8 @@ use crate::{
     sync::{AtomicU64, Ordering::Relaxed},
 };
 
-/// How far a member is in each row of failures: of any kind, gateway failures and local failures, 21 bits each.
+/// How far a member is in each row of failures: of any kind, gateway failures and local failures, 20 bits each; whether
+/// its last request failed; and whether it is on probation.
 ///
 /// A row that reaches its limit begins anew, so that the same member is told of again after as many further failures:
 /// when it was first told of, its ejection may have been refused. So no row needs to hold more than its limit.
@@ -23,10 +24,21 @@ pub(crate) struct Limits {
     pub(super) local: u32,
 }
 
-const BITS: u32 = 21;
+const BITS: u32 = 20;
 const MASK: u64 = (1 << BITS) - 1;
+/// The last request failed.
+const FAILED: u64 = 1 << 62;
+/// Each success and each failure is to be told of.
+const PROBATION: u64 = 1 << 63;
 
 impl Limits {
+    /// No row is ever too long.
+    pub(crate) const NONE: Self = Self {
+        failures: 0,
+        gateway: 0,
+        local: 0,
+    };
+
     /// The most that a row holds.
     pub(super) const MOST: u32 = 1_000_000;
 
@@ -62,28 +74,46 @@ impl Limits {
         } else {
             None
         };
-        (failures | gateway | local, reason)
+        (failures | gateway | local | FAILED | rows & PROBATION, reason)
     }
 }
 
 impl Streak {
-    /// A request succeeded: all rows end.
-    ///
-    /// A member whose requests succeed costs a load of a line that is written with every request anyway.
+    /// Whether a success is to be told of: not of a member whose requests succeed, which costs a load of a line that is
+    /// written with every request anyway.
     #[inline]
-    pub(crate) fn succeeded(&self) {
-        if self.0.load(Relaxed) != 0 {
-            self.reset();
+    pub(crate) fn is_marked(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    /// A request succeeded: all rows end. Whether the member is on probation.
+    #[cold]
+    pub(crate) fn succeeded(&self) -> bool {
+        self.0.fetch_and(PROBATION, Relaxed) & PROBATION != 0
+    }
+
+    /// Whether the last request failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.0.load(Relaxed) & FAILED != 0
+    }
+
+    /// From now on, or no longer, each success and failure is told of.
+    pub(crate) fn put_on_probation(&self, is_on: bool) {
+        if is_on {
+            self.0.fetch_or(PROBATION, Relaxed);
+        } else {
+            self.0.fetch_and(!PROBATION, Relaxed);
         }
     }
 
-    /// A request failed. Some if this very failure has reached a limit, for one thread alone.
+    /// A request failed. Some if this very failure has reached a limit, for one thread alone; on probation each does.
     #[cold]
     pub(crate) fn failed(&self, outcome: Outcome, limits: &Limits) -> Option<EjectionReason> {
         let mut rows = self.0.load(Relaxed);
         loop {
             let (next, reason) = limits.after(rows, outcome);
             match self.0.compare_exchange_weak(rows, next, Relaxed, Relaxed) {
+                Ok(_) if rows & PROBATION != 0 => return Some(EjectionReason::Probation),
                 Ok(_) => return reason,
                 Err(now) => rows = now,
             }

@@ -51,6 +51,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         });
         let (is_new, id) = self.unless_failed(inserted)?;
         self.dirty = true;
+        self.watch(&id);
         self.news.push(if is_new {
             Event::Added { id }
         } else {
@@ -70,6 +71,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     fn remove(&mut self, id: Arc<str>) -> bool {
+        let member = self.registry.member(&id).map(|(live, _)| live.member);
+        if let (Some(member), Some(checking)) = (member, &mut self.checking) {
+            checking.forget(member);
+        }
         let known = self.registry.remove(&id);
         if known {
             self.dirty = true;
@@ -101,6 +106,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         if self.phase != Phase::Closed {
             self.phase = Phase::Closed;
             self.dirty = true;
+            if let Some(checking) = &mut self.checking {
+                checking.end();
+            }
             self.look_soon();
             self.news.push(Event::Closed);
             self.end_discovery();

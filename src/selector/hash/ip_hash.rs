@@ -3,6 +3,7 @@
 use super::{choose, order::Order};
 use crate::{
     backend::Backend,
+    needs::Needs,
     selector::{AnySelector, Members, Pick, Selector, roster::At, strategy::named::Named},
 };
 
@@ -62,6 +63,10 @@ impl<B: Backend> Selector<B> for IpHash {
     type Table = IpHashTable;
 
     fn memory(&self, _: &B) {}
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().keys()
+    }
 
     fn prepare(&self, members: &Members<'_, B, ()>) -> IpHashTable {
         let order = Order::new(members);

@@ -3,6 +3,7 @@
 use super::choose;
 use crate::{
     backend::Backend,
+    needs::Needs,
     selector::{AnySelector, Members, Pick, Selector, roster::At, strategy::named::Named},
 };
 
@@ -54,6 +55,10 @@ impl<B: Backend> Selector<B> for Jump {
     type Table = ();
 
     fn memory(&self, _: &B) {}
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().keys()
+    }
 
     fn prepare(&self, _: &Members<'_, B, ()>) {}
 

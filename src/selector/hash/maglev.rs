@@ -8,6 +8,7 @@ use modulus::Modulus;
 use super::{choose, order::Order};
 use crate::{
     backend::Backend,
+    needs::Needs,
     selector::{
         AnySelector, Members, ParameterError, Pick, Selector,
         roster::At,
@@ -127,6 +128,10 @@ impl<B: Backend> Selector<B> for Maglev {
     type Table = MaglevTable;
 
     fn memory(&self, _: &B) {}
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().keys()
+    }
 
     fn prepare(&self, members: &Members<'_, B, ()>) -> MaglevTable {
         let order = Order::new(members);

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     backend::Backend,
     key::HashFunction,
+    needs::Needs,
     selector::{AnySelector, At, Generator, Members, Pick, Selector, strategy::named::Named},
 };
 
@@ -184,6 +185,10 @@ impl<B: Backend> Selector<B> for Rendezvous {
     type Table = RendezvousTable;
 
     fn memory(&self, _: &B) {}
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().keys()
+    }
 
     fn prepare(&self, members: &Members<'_, B, ()>) -> RendezvousTable {
         let ids: Vec<&str> = members.iter().map(|at| members.backend(at).id()).collect();

@@ -10,6 +10,7 @@ pub use table::RingTable;
 use super::{Generator, key, order::Order};
 use crate::{
     backend::Backend,
+    needs::Needs,
     selector::{
         AnySelector, Members, ParameterError, Pick, Selector,
         roster::At,
@@ -234,6 +235,10 @@ impl<B: Backend> Selector<B> for Ring {
     type Table = RingTable;
 
     fn memory(&self, _: &B) {}
+
+    fn needs(&self) -> Needs {
+        Needs::nothing().keys()
+    }
 
     fn prepare(&self, members: &Members<'_, B, ()>) -> RingTable {
         let order = Order::new(members);

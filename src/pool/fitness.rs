@@ -1,0 +1,275 @@
+//! Which members serve, and with which share: from what is known of each.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::layout::Plan;
+use crate::{
+    backend::Locality,
+    health::{Ejection, Group, Health, SlowStart, Standing, Warmth, spill},
+    selector::At,
+};
+
+/// What is set for all members.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// Whether members have to pass a health check.
+    pub(super) checked: bool,
+    /// Below which part of fit members all count; 0: never.
+    pub(super) panic: f64,
+    /// Where this process stands.
+    pub(super) here: Option<Locality>,
+    pub(super) slow_start: Option<SlowStart>,
+}
+
+/// What is known of a member, each by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) health: Health,
+    pub(crate) ejection: Ejection,
+    /// The operator's wish.
+    pub(crate) draining: bool,
+    /// The backend's own.
+    pub(crate) standing: Standing,
+    /// Its weight by its own word, in hundredths.
+    pub(crate) percent: u32,
+    pub(crate) warmth: Warmth,
+    /// The part of its share that it has as yet.
+    pub(crate) part: f32,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            health: Health::Unchecked,
+            ejection: Ejection::None,
+            draining: false,
+            standing: Standing::Ready,
+            percent: 100,
+            warmth: Warmth::Cold,
+            part: 1.0,
+        }
+    }
+}
+
+impl Facts {
+    fn is_fit(&self, rules: &Rules) -> bool {
+        (!rules.checked || self.health == Health::Passing) && self.ejection != Ejection::Ejected
+    }
+
+    /// Whether sessions that are at home here may come, even where nothing new does.
+    fn takes_homes(&self, rules: &Rules) -> bool {
+        self.standing != Standing::Maintenance && self.is_fit(rules)
+    }
+
+    /// Whether it takes anything new, if it has a weight and is fit.
+    pub(super) fn is_willing(&self) -> bool {
+        !self.draining && self.standing == Standing::Ready && self.percent > 0
+    }
+}
+
+/// A member as it is planned for.
+pub(super) struct Candidate<'a> {
+    pub(super) facts: Facts,
+    /// As a backend: 0 if it takes nothing new.
+    pub(super) weight: u32,
+    pub(super) priority: u8,
+    pub(super) locality: Option<&'a Locality>,
+}
+
+/// What a plan comes to.
+pub(super) struct Planned {
+    /// Which members are where: those that serve, those that take homes, the rest.
+    pub(super) order: Vec<usize>,
+    pub(super) open: usize,
+    pub(super) homes: usize,
+    /// By place.
+    pub(super) weights: Vec<u32>,
+    /// Of members that are being brought in by key: the place, and how much of the keys.
+    pub(super) ramps: Vec<(At, u32)>,
+    pub(super) groups: Vec<Plan>,
+    /// Priorities whose members all count.
+    pub(super) panics: Vec<u8>,
+    /// How warm each candidate is now, and its part.
+    pub(super) warmth: Vec<(Warmth, f32)>,
+    /// When to plan anew, at the latest.
+    pub(super) again: Option<Duration>,
+}
+
+/// `by_key`: whether the selector wants members brought in key by key.
+pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, now: Instant) -> Planned {
+    let share = |candidate: &Candidate<'_>| f64::from(candidate.weight) * f64::from(candidate.facts.percent) / 100.0;
+    let mut tiers: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        if candidate.weight > 0 && candidate.facts.is_willing() {
+            tiers.entry(candidate.priority).or_default().push(index);
+        }
+    }
+    let is_fit = |index: &usize| candidates[*index].facts.is_fit(rules);
+    let weigh = |members: &mut dyn Iterator<Item = usize>| members.map(|index| share(&candidates[index])).sum::<f64>();
+    let sizes: Vec<Group> = tiers
+        .values()
+        .map(|members| Group {
+            fit: weigh(&mut members.iter().copied().filter(|index| is_fit(index))),
+            enough: weigh(&mut members.iter().copied()),
+        })
+        .collect();
+
+    let mut serving: Vec<(f64, bool, Vec<usize>)> = Vec::new();
+    let mut panics = Vec::new();
+    let mut warmth = vec![(Warmth::Cold, 1.0); candidates.len()];
+    let mut again = None;
+    for ((priority, members), tier) in tiers.iter().zip(spill(&sizes, rules.panic)) {
+        if tier.of_all <= 0.0 {
+            continue;
+        }
+        if tier.panics {
+            panics.push(*priority);
+        }
+        let alone = members
+            .iter()
+            .all(|index| candidates[*index].facts.warmth == Warmth::Cold || !is_fit(index));
+        for index in members.iter().filter(|index| is_fit(index)) {
+            let facts = candidates[*index].facts;
+            if facts.ejection == Ejection::Probation {
+                // One request at a time is gentle enough.
+                continue;
+            }
+            let (warm, part) = facts.warmth.serve(rules.slow_start.as_ref(), alone, now);
+            warmth[*index] = (warm, part as f32);
+            if matches!(warm, Warmth::Since(_)) {
+                again = rules.slow_start.map(|slow_start| slow_start.step());
+            }
+        }
+        let serve: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|index| tier.panics || is_fit(index))
+            .collect();
+        for (share, members) in near_first(serve, candidates, rules, &weigh) {
+            serving.push((share * tier.of_all, tier.panics, members));
+        }
+    }
+
+    let mut places = vec![Place::Nowhere; candidates.len()];
+    for (group, (_, _, members)) in serving.iter().enumerate() {
+        members.iter().for_each(|index| places[*index] = Place::Group(group));
+    }
+    for (index, candidate) in candidates.iter().enumerate() {
+        if places[index] == Place::Nowhere && candidate.facts.takes_homes(rules) {
+            places[index] = Place::Home;
+        }
+    }
+    let places = &places;
+    let of = |wanted: fn(&Place) -> bool| (0..candidates.len()).filter(move |index| wanted(&places[*index]));
+    let mut order: Vec<usize> = of(|place| matches!(place, Place::Group(_))).collect();
+    let open = order.len();
+    order.extend(of(|place| *place == Place::Home));
+    let homes = order.len();
+    order.extend(of(|place| *place == Place::Nowhere));
+
+    let part = |index: usize| f64::from(warmth[index].1);
+    let weights = order[..open].iter().map(|index| {
+        let brought_in = if by_key { 1.0 } else { part(*index) };
+        share(&candidates[*index]) * brought_in
+    });
+    let weights = whole(weights.collect());
+    let mut groups: Vec<Plan> = serving
+        .iter()
+        .map(|(share, panics, _)| Plan {
+            share: *share,
+            panics: *panics,
+            places: Vec::new(),
+        })
+        .collect();
+    let mut ramps = Vec::new();
+    for (place, index) in order[..open].iter().enumerate() {
+        let at = At::new(place);
+        if let Place::Group(group) = places[*index] {
+            groups[group].places.push(at);
+        }
+        if by_key && part(*index) < 1.0 {
+            ramps.push((at, (part(*index) * f64::from(u32::MAX)) as u32));
+        }
+    }
+    Planned {
+        order,
+        open,
+        homes,
+        weights,
+        ramps,
+        groups,
+        panics,
+        warmth,
+        again,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Group(usize),
+    /// It takes nothing new.
+    Home,
+    Nowhere,
+}
+
+/// The members of a tier by how far away they are, each group with its share: the same zone, the same region, the rest.
+///
+/// Each zone has to do with the requests that begin in it: as much as any other. A group takes what it is able to of
+/// those, 1.4 times its weight, and what is left spills to the next.
+fn near_first(
+    members: Vec<usize>,
+    candidates: &[Candidate<'_>],
+    rules: &Rules,
+    weigh: &dyn Fn(&mut dyn Iterator<Item = usize>) -> f64,
+) -> Vec<(f64, Vec<usize>)> {
+    let Some(here) = &rules.here else {
+        return vec![(1.0, members)];
+    };
+    let locality = |index: &usize| candidates[*index].locality;
+    let zones: BTreeSet<_> = members
+        .iter()
+        .filter_map(locality)
+        .map(|locality| (locality.region(), locality.zone()))
+        .collect();
+    let of_a_zone = weigh(&mut members.iter().copied()) / zones.len().max(1) as f64;
+    let mut near = [Vec::new(), Vec::new(), Vec::new()];
+    for index in members {
+        near[match locality(&index) {
+            Some(there) if there == here => 0,
+            Some(there) if there.region() == here.region() => 1,
+            _ => 2,
+        }]
+        .push(index);
+    }
+    let sizes = near.each_ref().map(|members| Group {
+        fit: weigh(&mut members.iter().copied()),
+        enough: of_a_zone,
+    });
+    let shares = spill(&sizes, 0.0).into_iter().map(|share| share.of_all);
+    shares.zip(near).filter(|(share, _)| *share > 0.0).collect()
+}
+
+/// Weights as whole numbers in proportion, none of them 0, as small as they can be.
+fn whole(weights: Vec<f64>) -> Vec<u32> {
+    /// Hundredths, each way: by a backend's word, and by what it is brought in with.
+    const EXACT: f64 = 10_000.0;
+    let most = weights.iter().copied().fold(0.0, f64::max);
+    let is_whole = most <= f64::from(u32::MAX) && weights.iter().all(|weight| weight.fract() == 0.0 && *weight >= 1.0);
+    if is_whole {
+        return weights.into_iter().map(|weight| weight as u32).collect();
+    }
+    let scale = EXACT.min(f64::from(u32::MAX) / most);
+    let scaled: Vec<u32> = weights
+        .into_iter()
+        .map(|weight| ((weight * scale).round() as u32).max(1))
+        .collect();
+    let divisor = scaled.iter().copied().fold(0, greatest_common_divisor);
+    scaled.into_iter().map(|weight| weight / divisor.max(1)).collect()
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}

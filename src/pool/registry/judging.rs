@@ -1,0 +1,203 @@
+//! What the book says of each member's fitness.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Entry, Registry};
+use crate::{
+    backend::Backend,
+    health::{Ejection, EjectionReason, Health, OutlierDetection, Report, Sample, Standing},
+    member::{Live, MemberId, Remembered, Tally},
+    selector::Selector,
+};
+
+/// What a report has changed.
+pub(in crate::pool) struct Told {
+    /// Whether picks are to know.
+    pub(in crate::pool) changed: bool,
+    /// The new standing, if it is another.
+    pub(in crate::pool) standing: Option<Standing>,
+}
+
+/// A member's state for all its incarnations, and its newest backend.
+type Known<B, M> = (Arc<Live<Remembered<B, M>>>, Arc<B>);
+
+impl<B: Backend, M> Entry<B, M> {
+    /// The priority, if it counts as one of that.
+    fn tier(&self) -> Option<u8> {
+        let backend = &self.token.backend;
+        let counts = self.is_willing() && backend.weight() > 0;
+        counts.then(|| backend.priority())
+    }
+
+    fn is_ejected(&self) -> bool {
+        self.sentence.state() != Ejection::None
+    }
+
+    /// Takes over what the sentence has become.
+    fn sentenced(&mut self) {
+        let state = self.sentence.state();
+        self.facts.ejection = state;
+        self.live.counts.streak.put_on_probation(state == Ejection::Probation);
+    }
+}
+
+impl<B: Backend, S: Selector<B>> Registry<B, S> {
+    /// The entry, if it is still this member's.
+    fn judged(&mut self, id: &str, member: MemberId) -> Option<&mut Entry<B, S::Memory>> {
+        self.entry(id).filter(|entry| entry.live.member == member)
+    }
+
+    pub(in crate::pool) fn member(&mut self, id: &str) -> Option<Known<B, S::Memory>> {
+        let entry = self.entry(id)?;
+        Some((Arc::clone(&entry.live), Arc::clone(&entry.token.backend)))
+    }
+
+    /// Priorities whose members all count, as published last.
+    pub(in crate::pool) fn panics(&self) -> &[u8] {
+        &self.panics
+    }
+
+    /// When members that are being brought in want the next snapshot.
+    pub(in crate::pool) fn warming(&self) -> Option<Instant> {
+        self.warming
+    }
+
+    /// Whether that is news.
+    pub(in crate::pool) fn set_health(&mut self, id: &str, member: MemberId, health: Health) -> bool {
+        let entry = self.judged(id, member);
+        entry.is_some_and(|entry| std::mem::replace(&mut entry.facts.health, health) != health)
+    }
+
+    /// A member has said something of itself.
+    pub(in crate::pool) fn told(&mut self, id: &str, member: MemberId, report: &Report) -> Told {
+        let mut told = Told {
+            changed: false,
+            standing: None,
+        };
+        if let Some(entry) = self.judged(id, member) {
+            let percent = report.percent().unwrap_or(entry.facts.percent);
+            told.changed |= std::mem::replace(&mut entry.facts.percent, percent) != percent;
+            let standing = report.standing().unwrap_or(entry.facts.standing);
+            if std::mem::replace(&mut entry.facts.standing, standing) != standing {
+                told.changed = true;
+                told.standing = Some(standing);
+            }
+        }
+        told
+    }
+
+    /// For how long, if the member is ejected: neither if it is already, nor if too many others are. O(members). Runs the
+    /// backends' code.
+    pub(in crate::pool) fn eject(
+        &mut self,
+        id: &str,
+        member: MemberId,
+        settings: &OutlierDetection,
+        now: Instant,
+    ) -> Option<Duration> {
+        let entry = self.judged(id, member)?;
+        if entry.sentence.state() == Ejection::Ejected {
+            return None;
+        }
+        let tier = entry.tier()?;
+        let peers = self.entries.iter().flatten().filter(|peer| peer.tier() == Some(tier));
+        let (mut ejected, mut all) = (0, 0);
+        for peer in peers {
+            all += 1;
+            ejected += usize::from(peer.is_ejected() && peer.live.member != member);
+        }
+        if !settings.may_eject(ejected, all) {
+            return None;
+        }
+        let entry = self.judged(id, member)?;
+        let time = entry.sentence.eject(now, settings);
+        entry.sentenced();
+        Some(time)
+    }
+
+    /// A request to a member on probation has succeeded: whether that ends it.
+    pub(in crate::pool) fn acquit(&mut self, id: &str, member: MemberId, settings: &OutlierDetection) -> bool {
+        let Some(entry) = self.judged(id, member) else {
+            return false;
+        };
+        let ends = entry.sentence.state() == Ejection::Probation && entry.sentence.probation_succeeded(settings);
+        entry.sentenced();
+        ends
+    }
+
+    /// Whether there was an ejection, or a probation, to end.
+    pub(in crate::pool) fn end_ejection(&mut self, id: &str, member: MemberId) -> bool {
+        let Some(entry) = self.judged(id, member).filter(|entry| entry.is_ejected()) else {
+            return false;
+        };
+        entry.sentence.end();
+        entry.sentenced();
+        true
+    }
+
+    /// Who was ejected long enough, and when the next will have been. O(members).
+    pub(in crate::pool) fn release(&mut self, now: Instant) -> (Vec<Arc<str>>, Option<Instant>) {
+        let mut released = Vec::new();
+        let mut next = None;
+        for entry in self.entries.iter_mut().flatten().filter(|entry| entry.is_ejected()) {
+            if entry.sentence.serve(now) {
+                entry.sentenced();
+                released.push(Arc::clone(&entry.id));
+            }
+            next = [next, entry.sentence.until()].into_iter().flatten().min();
+        }
+        (released, next)
+    }
+
+    pub(in crate::pool) fn is_anybody_on_probation(&self) -> bool {
+        let mut entries = self.entries.iter().flatten();
+        entries.any(|entry| entry.facts.ejection == Ejection::Probation)
+    }
+
+    /// A sweep: who has done worse than the others of its priority since the last. Runs the backends' code.
+    pub(in crate::pool) fn compare(
+        &mut self,
+        settings: &OutlierDetection,
+    ) -> Vec<(Arc<str>, MemberId, EjectionReason)> {
+        let mut tiers: Vec<(u8, Vec<usize>, Vec<Sample>)> = Vec::new();
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            let tally = entry.live.counts.tally();
+            let before = std::mem::replace(&mut entry.swept, tally);
+            entry.sentence.sweep();
+            let Some(priority) = entry.tier().filter(|_| !entry.is_ejected()) else {
+                continue;
+            };
+            let tier = tiers
+                .iter()
+                .position(|(tier, ..)| *tier == priority)
+                .unwrap_or_else(|| {
+                    tiers.push((priority, Vec::new(), Vec::new()));
+                    tiers.len() - 1
+                });
+            tiers[tier].1.push(place);
+            tiers[tier].2.push(sample(before, tally));
+        }
+        let mut outliers = Vec::new();
+        for (_, places, samples) in tiers {
+            for (index, reason) in settings.outliers(&samples) {
+                if let Some(entry) = &self.entries[places[index]] {
+                    outliers.push((Arc::clone(&entry.id), entry.live.member, reason));
+                }
+            }
+        }
+        outliers
+    }
+}
+
+/// What came of the requests between two looks. One that broke off in the middle is as bad as one that failed.
+fn sample(before: Tally, now: Tally) -> Sample {
+    let failed = |tally: Tally| tally.failed + tally.broken;
+    Sample {
+        succeeded: now.succeeded - before.succeeded,
+        failed: failed(now) - failed(before),
+    }
+}
