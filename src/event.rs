@@ -12,7 +12,7 @@ use futures_channel::mpsc;
 use futures_core::Stream;
 use parking_lot::Mutex;
 
-use crate::health::{EjectionReason, Health, Standing};
+use crate::fitness::{EjectionReason, Health, Standing};
 
 /// One change of a pool's state, told once it is in force.
 #[derive(Clone, Debug, PartialEq)]

@@ -65,6 +65,7 @@ mod discover;
 mod error;
 mod event;
 mod excerpt;
+mod fitness;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
@@ -74,6 +75,7 @@ mod member;
 mod needs;
 #[cfg(feature = "orca")]
 pub mod orca;
+mod outcome;
 mod pool;
 #[cfg(feature = "proxy")]
 pub mod proxy;
@@ -97,10 +99,12 @@ pub use discover::{Applied, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
 #[doc(inline)]
-pub use health::{Ejection, EjectionReason, Health, HealthCheck, HealthProbe, OutlierDetection, SlowStart, Standing};
+pub use fitness::{Ejection, EjectionReason, Health, Standing};
+pub use health::{HealthCheck, HealthProbe, OutlierDetection, SlowStart};
 #[doc(inline)]
 pub use load::{AbsurdLoad, LoadReport};
-pub use member::{Member, MemberId, Outcome, Tally};
+pub use member::{Member, MemberId};
+pub use outcome::{Outcome, Tally};
 pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
 #[doc(inline)]

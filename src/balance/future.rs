@@ -15,7 +15,7 @@ use super::{Answer, Assigned, Protocol};
 use crate::{
     backend::Backend,
     error::{BoxError, Error},
-    member::Outcome,
+    outcome::Outcome,
     pool::{Acquire, Lease},
     selector::Selector,
     trace,

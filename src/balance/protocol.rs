@@ -1,6 +1,6 @@
 //! What an outcome is, and where the lease lives meanwhile.
 
-use crate::{error::BoxError, member::Outcome, pool::Lease};
+use crate::{error::BoxError, outcome::Outcome, pool::Lease};
 
 /// What differs between protocols: what counts as a failure, where a lease lives while the answer goes on, and, if the
 /// backend says it, where its load stands.

@@ -1,8 +1,6 @@
 //! What a backend answers to a probe.
 
-use std::fmt;
-
-use crate::load::LoadReport;
+use crate::{fitness::Standing, load::LoadReport};
 
 /// What a backend answers to a [`HealthProbe`](super::HealthProbe): that it is there, and, if it says so, its load, its
 /// weight and whether it wants new requests.
@@ -23,19 +21,6 @@ pub struct Report {
     load: Option<LoadReport>,
     percent: Option<u32>,
     standing: Option<Standing>,
-}
-
-/// Whether a backend wants requests, as it says itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Standing {
-    /// It does.
-    #[default]
-    Ready,
-    /// Nothing new; what is open goes on, and sessions that are at home there may come.
-    Draining,
-    /// Nothing at all; what is open goes on.
-    Maintenance,
 }
 
 impl Report {
@@ -85,14 +70,4 @@ impl Report {
 
     /// The most that a weight may become by a report: a hundred times what it was.
     pub const MOST_PERCENT: u32 = 10_000;
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ready => "ready",
-            Self::Draining => "draining",
-            Self::Maintenance => "in maintenance",
-        })
-    }
 }

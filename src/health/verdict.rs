@@ -1,6 +1,7 @@
 //! What the answers of one member come to.
 
-use super::{Health, Initial};
+use super::Initial;
+use crate::fitness::Health;
 
 /// How many answers in a row change a verdict.
 #[derive(Clone, Copy, Debug)]

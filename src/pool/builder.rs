@@ -10,7 +10,7 @@ use super::{
     Admission, Driver, Pool,
     checking::Checking,
     driver::{Sweeps, Watchers},
-    fitness::Rules,
+    plan::Rules,
     probing::Probing,
     registry::{Limit, Registry},
     snapshot::{Core, Phase, Shared},

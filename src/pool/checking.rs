@@ -23,7 +23,8 @@ use self::flight::Flight;
 use crate::{
     backend::Backend,
     clock::Clock,
-    health::{AnyProbe, Health, HealthCheck, Report, Settings, Verdict},
+    fitness::Health,
+    health::{AnyProbe, HealthCheck, Report, Settings, Verdict},
     member::{Live, MemberId, Remembered},
     selector::Generator,
 };

@@ -6,8 +6,10 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::{
-    health::{EjectionReason, Limits, OutlierDetection, Streak},
-    member::{MemberId, Outcome},
+    fitness::{EjectionReason, Limits, Streak},
+    health::OutlierDetection,
+    member::MemberId,
+    outcome::Outcome,
 };
 
 /// Counts failures in a row, and tells the driver when it is time to eject a member or to let it return.

@@ -108,11 +108,6 @@ impl<B: Backend, S: Selector<B>> Group<B, S> {
             pick.closing(&has_failed, select).or_else(|| select(pick))
         })
     }
-
-    /// The members of this group, by their places among all.
-    pub(super) fn places(&self) -> &[At] {
-        self.narrowed.places()
-    }
 }
 
 impl<B: Backend, S: Selector<B>> Snapshot<B, S> {

@@ -10,7 +10,8 @@ use std::{
 use crate::{
     clock::Stamp,
     load::LoadReport,
-    member::{Account, Live, MemberId, Outcome, Token},
+    member::{Account, Live, MemberId, Token},
+    outcome::Outcome,
     trace,
 };
 

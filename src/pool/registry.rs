@@ -12,15 +12,17 @@ use ahash::RandomState;
 use parking_lot::Mutex;
 
 use super::{
-    fitness::{Candidate, Facts, Rules, plan},
     layout::Layout,
+    plan::{Candidate, Facts, Rules, plan},
     snapshot::{Core, Phase, Snapshot},
 };
 use crate::{
     backend::Backend,
-    health::{Ejection, Sentence},
+    fitness::Ejection,
+    health::Sentence,
     key::HashFunction,
-    member::{Counts, Live, MemberId, Remembered, Replaced, Tally, Token},
+    member::{Counts, Live, MemberId, Remembered, Replaced, Token},
+    outcome::Tally,
     selector::{At, Extent, Members, Ramp, Roster, Row, Selector},
 };
 

@@ -13,8 +13,8 @@ use super::{
     Refusal,
     admission::{Admission, Gate},
     detector::Detector,
-    fitness::Facts,
     layout::Layout,
+    plan::Facts,
 };
 
 use crate::{
@@ -22,10 +22,12 @@ use crate::{
     clock::{Clock, Stamp},
     discover::Mailbox,
     event::Subscribers,
-    health::{Limits, OutlierDetection},
+    fitness::Limits,
+    health::OutlierDetection,
     load::LoadReport,
-    member::{Account, Live, Lives, Member, Outcome, Overseer, Token},
+    member::{Account, Live, Lives, Member, Overseer, Token},
     needs::Needs,
+    outcome::Outcome,
     readiness::Listener,
     selector::{At, Completion, Roster, Selector, Surroundings},
     sync::{AtomicU64, Line, Mutex, Ordering},

@@ -25,7 +25,7 @@ use super::{
     failures::{Failing, Usual},
     roster::At,
 };
-use crate::{clock::Stamp, member::Outcome};
+use crate::{clock::Stamp, outcome::Outcome};
 
 /// What selectors that go by latency remember of a member.
 #[derive(Debug, Default)]

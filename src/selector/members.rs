@@ -8,7 +8,7 @@ use super::{
     pick::Surroundings,
     roster::{At, Roster},
 };
-use crate::member::{Lives, Tally};
+use crate::{member::Lives, outcome::Tally};
 
 /// The members that a snapshot's picks choose among, as [`prepare`](super::Selector::prepare) sees them: each has a
 /// weight of at least 1.

@@ -1,7 +1,7 @@
 //! Where a selector's memories are found.
 
 use super::roster::At;
-use crate::member::{Lives, Tally};
+use crate::{member::Lives, outcome::Tally};
 
 /// Where the selector's memories are: with the members, or within an outer selector's.
 pub(crate) enum Memories<'a, B, M> {

@@ -132,7 +132,7 @@ use crate::{
     backend::Backend,
     clock::{Clock, Stamp},
     load::LoadReport,
-    member::Outcome,
+    outcome::Outcome,
 };
 
 /// The rule that picks one member for a request.

@@ -4,7 +4,7 @@ use super::{
     memories::{Memories, Recall},
     roster::{At, Roster},
 };
-use crate::member::Tally;
+use crate::outcome::Tally;
 
 /// Some of the members with positions of their own, from 0 on, so that an inner selector works among them as it does
 /// among all. Its positions are translated here, where they come in and go out, and nowhere else.

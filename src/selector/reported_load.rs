@@ -20,7 +20,7 @@ use super::{
         named::{Named, Parameter, decimal, duration, print_duration},
     },
 };
-use crate::{backend::Backend, clock::Stamp, load::LoadReport, member::Tally};
+use crate::{backend::Backend, clock::Stamp, load::LoadReport, outcome::Tally};
 
 /// Each request goes to the next member in turn, by weights that servers report:
 ///

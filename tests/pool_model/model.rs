@@ -242,7 +242,7 @@ impl World {
             Held::Erased(lease) => lease.settle(outcome),
         }
         if !std::mem::replace(&mut taken.settled, true) {
-            self.memberships[taken.membership].tally[outcome as usize] += 1;
+            self.memberships[taken.membership].tally[place(outcome)] += 1;
         }
     }
 
@@ -250,7 +250,7 @@ impl World {
         let taken = self.leases.swap_remove(lease);
         let membership = &mut self.memberships[taken.membership];
         membership.in_flight -= 1;
-        membership.tally[Outcome::Cancelled as usize] += u64::from(!taken.settled);
+        membership.tally[place(Outcome::Cancelled)] += u64::from(!taken.settled);
     }
 
     fn step(&mut self, step: &Step) {
@@ -340,6 +340,16 @@ impl World {
         }
         drop((self.driver, self.clones));
         assert_eq!(self.alive.load(SeqCst), 0, "backends outlive the pool");
+    }
+}
+
+/// Where in the order below.
+fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Success => 0,
+        Outcome::Failure | Outcome::BadGateway | Outcome::Unreachable => 1,
+        Outcome::Cancelled => 2,
+        Outcome::Broken => 3,
     }
 }
 

@@ -1,18 +1,14 @@
 //! Outlier detection: which members' requests fail, and how long they are left alone for it.
 
 mod rates;
-mod reason;
 mod sentence;
-mod streak;
 
 use std::{fmt, time::Duration};
 
 pub(crate) use rates::Sample;
-pub use reason::{Ejection, EjectionReason};
 pub(crate) use sentence::Sentence;
-pub(crate) use streak::{Limits, Streak};
 
-use crate::selector::ParameterError;
+use crate::{fitness::Limits, selector::ParameterError};
 
 /// When a member is ejected for how its requests end, for how long, and how it returns.
 ///

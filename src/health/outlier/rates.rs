@@ -1,6 +1,7 @@
 //! Whose requests fail too often: the part of outlier detection that compares members, at each sweep.
 
-use super::{EjectionReason, Minimum, OutlierDetection};
+use super::{Minimum, OutlierDetection};
+use crate::fitness::EjectionReason;
 
 /// What a member's requests came to in an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ejection, OutlierDetection};
+use super::OutlierDetection;
+use crate::fitness::Ejection;
 
 /// How a member stands with outlier detection, and how often it was ejected of late.
 ///

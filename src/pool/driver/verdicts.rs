@@ -10,7 +10,8 @@ use super::Driver;
 use crate::{
     backend::Backend,
     event::Event,
-    health::{EjectionReason, OutlierDetection},
+    fitness::EjectionReason,
+    health::OutlierDetection,
     member::{Account, MemberId},
     pool::{checking::Checked, detector::Shown, fault::guarded},
     selector::{Generator, Selector},

@@ -8,8 +8,10 @@ use std::{
 use super::{Entry, Registry};
 use crate::{
     backend::Backend,
-    health::{Ejection, EjectionReason, Health, OutlierDetection, Report, Sample, Standing},
-    member::{Live, MemberId, Remembered, Tally},
+    fitness::{Ejection, EjectionReason, Health, Standing},
+    health::{OutlierDetection, Report, Sample},
+    member::{Live, MemberId, Remembered},
+    outcome::Tally,
     selector::Selector,
 };
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a member's requests have shown: see [`OutlierDetection`](super::OutlierDetection).
+/// What a member's requests have shown: see [`OutlierDetection`](crate::OutlierDetection).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ejection {

@@ -8,7 +8,8 @@ use std::{
 use super::layout::Plan;
 use crate::{
     backend::Locality,
-    health::{Ejection, Group, Health, SlowStart, Standing, Warmth, spill},
+    fitness::{Ejection, Health, Standing},
+    health::{Group, SlowStart, Warmth, spill},
     selector::At,
 };
 

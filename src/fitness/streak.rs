@@ -2,7 +2,7 @@
 
 use super::EjectionReason;
 use crate::{
-    member::Outcome,
+    outcome::Outcome,
     sync::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -19,9 +19,9 @@ pub(crate) struct Streak(AtomicU64);
 /// After how many failures in a row a member is ejected; 0 for never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    pub(super) failures: u32,
-    pub(super) gateway: u32,
-    pub(super) local: u32,
+    pub(crate) failures: u32,
+    pub(crate) gateway: u32,
+    pub(crate) local: u32,
 }
 
 const BITS: u32 = 20;
@@ -40,7 +40,7 @@ impl Limits {
     };
 
     /// The most that a row holds.
-    pub(super) const MOST: u32 = 1_000_000;
+    pub(crate) const MOST: u32 = 1_000_000;
 
     /// What comes after these rows with a failure, and what is to be told of it.
     fn after(&self, rows: u64, outcome: Outcome) -> (u64, Option<EjectionReason>) {
@@ -97,13 +97,9 @@ impl Streak {
         self.0.load(Relaxed) & FAILED != 0
     }
 
-    /// From now on, or no longer, each success and failure is told of.
+    /// From now on, or no longer, each success and failure is told of. What was before is not held against it.
     pub(crate) fn put_on_probation(&self, is_on: bool) {
-        if is_on {
-            self.0.fetch_or(PROBATION, Relaxed);
-        } else {
-            self.0.fetch_and(!PROBATION, Relaxed);
-        }
+        self.0.store(if is_on { PROBATION } else { 0 }, Relaxed);
     }
 
     /// A request failed. Some if this very failure has reached a limit, for one thread alone; on probation each does.
@@ -118,10 +114,5 @@ impl Streak {
                 Err(now) => rows = now,
             }
         }
-    }
-
-    /// All rows begin anew, as when a member returns: what it did before it was ejected is not held against it.
-    pub(crate) fn reset(&self) {
-        self.0.store(0, Relaxed);
     }
 }

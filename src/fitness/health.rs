@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Health {
-    /// Nothing: there is no checker, or the first answer is to [decide](super::Initial::FirstProbeDecides) and has not
+    /// Nothing: there is no checker, or the first answer is to [decide](crate::health::Initial::FirstProbeDecides) and has not
     /// come yet.
     #[default]
     Unchecked,
