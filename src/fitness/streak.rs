@@ -99,7 +99,11 @@ impl Streak {
 
     /// From now on, or no longer, each success and failure is told of. What was before is not held against it.
     pub(crate) fn put_on_probation(&self, is_on: bool) {
-        self.0.store(if is_on { PROBATION } else { 0 }, Relaxed);
+        if is_on {
+            self.0.store(PROBATION, Relaxed);
+        } else {
+            self.0.fetch_and(FAILED, Relaxed);
+        }
     }
 
     /// A request failed. Some if this very failure has reached a limit, for one thread alone; on probation each does.
@@ -114,5 +118,230 @@ impl Streak {
                 Err(now) => rows = now,
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FAILURES: [Outcome; 3] = [Outcome::Failure, Outcome::BadGateway, Outcome::Unreachable];
+
+    fn limits(failures: u32, gateway: u32, local: u32) -> Limits {
+        Limits {
+            failures,
+            gateway,
+            local,
+        }
+    }
+
+    /// How many failures of this kind it takes, again and again.
+    fn reached(streak: &Streak, outcome: Outcome, limits: &Limits, tries: usize) -> Vec<usize> {
+        let is_told = |_: &usize| streak.failed(outcome, limits).is_some();
+        (1..=tries).filter(is_told).collect()
+    }
+
+    /// Envoy, test/common/upstream/outlier_detection_impl_test.cc, RemoveWhileEjected, NotEnforcing and
+    /// FailurePercentageLocalOrigin: four failures do nothing, the fifth is told of, and so is every fifth thereafter.
+    #[test]
+    fn the_fifth_in_a_row_is_told_of_and_each_fifth_after_it() {
+        let streak = Streak::default();
+        assert_eq!(
+            reached(&streak, Outcome::Failure, &limits(5, 0, 0), 25),
+            [5, 10, 15, 20, 25]
+        );
+    }
+
+    #[test]
+    fn a_success_ends_the_row() {
+        let (streak, limits) = (Streak::default(), limits(5, 5, 5));
+        for outcome in FAILURES {
+            assert_eq!(reached(&streak, outcome, &limits, 4), [0; 0]);
+            streak.succeeded();
+        }
+        assert_eq!(reached(&streak, Outcome::Unreachable, &limits, 5), [5]);
+    }
+
+    #[test]
+    fn a_return_ends_the_row() {
+        let streak = Streak::default();
+        assert_eq!(reached(&streak, Outcome::Failure, &limits(2, 0, 0), 1), [0; 0]);
+        streak.put_on_probation(false);
+        assert_eq!(reached(&streak, Outcome::Failure, &limits(2, 0, 0), 2), [2]);
+    }
+
+    #[test]
+    fn on_probation_each_request_is_told_of() {
+        let (streak, limits) = (Streak::default(), limits(5, 0, 0));
+        assert!(!streak.is_marked());
+        streak.put_on_probation(true);
+        assert!(streak.is_marked() && !streak.is_failing());
+        assert_eq!(streak.failed(Outcome::Failure, &limits), Some(EjectionReason::Probation));
+        assert!(streak.is_failing());
+        assert!(streak.succeeded() && streak.is_marked() && !streak.is_failing());
+        assert_eq!(streak.failed(Outcome::Failure, &limits), Some(EjectionReason::Probation));
+        // Whether the last request failed is known of who is ejected again.
+        streak.put_on_probation(false);
+        assert!(streak.is_failing());
+        assert!(!streak.succeeded() && !streak.is_marked());
+    }
+
+    #[test]
+    fn what_is_neither_good_nor_bad_leaves_the_row_be() {
+        let (streak, limits) = (Streak::default(), limits(2, 0, 0));
+        assert_eq!(streak.failed(Outcome::Failure, &limits), None);
+        assert_eq!(streak.failed(Outcome::Cancelled, &limits), None);
+        assert_eq!(streak.failed(Outcome::Broken, &limits), None);
+        let reason = EjectionReason::ConsecutiveFailures { count: 2 };
+        assert_eq!(streak.failed(Outcome::Failure, &limits), Some(reason));
+    }
+
+    #[test]
+    fn an_answer_ends_the_row_of_those_that_had_none() {
+        let (streak, limits) = (Streak::default(), limits(0, 3, 2));
+        let local = EjectionReason::ConsecutiveLocalFailures { count: 2 };
+        let gateway = EjectionReason::ConsecutiveGatewayFailures { count: 3 };
+        for (outcome, told) in [
+            (Outcome::Unreachable, None),
+            (Outcome::BadGateway, None),
+            (Outcome::Unreachable, Some(gateway)),
+            (Outcome::Failure, None),
+            (Outcome::Unreachable, None),
+            (Outcome::Unreachable, Some(local)),
+        ] {
+            assert_eq!(streak.failed(outcome, &limits), told, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_narrowest_reason_is_told() {
+        let streak = Streak::default();
+        for (outcome, told) in [
+            (
+                Outcome::Unreachable,
+                EjectionReason::ConsecutiveLocalFailures { count: 1 },
+            ),
+            (
+                Outcome::BadGateway,
+                EjectionReason::ConsecutiveGatewayFailures { count: 1 },
+            ),
+            (Outcome::Failure, EjectionReason::ConsecutiveFailures { count: 1 }),
+        ] {
+            assert_eq!(streak.failed(outcome, &limits(1, 1, 1)), Some(told));
+        }
+    }
+
+    #[test]
+    fn what_is_off_is_never_told() {
+        let streak = Streak::default();
+        for outcome in FAILURES {
+            assert_eq!(reached(&streak, outcome, &limits(0, 0, 0), 20), [0; 0]);
+        }
+    }
+
+    #[test]
+    fn the_rows_do_not_run_into_each_other() {
+        let (streak, most) = (Streak::default(), Limits::MOST);
+        let all = limits(most, most, most);
+        for _ in 1..most {
+            assert_eq!(streak.failed(Outcome::Unreachable, &all), None);
+        }
+        let reason = EjectionReason::ConsecutiveLocalFailures { count: most };
+        assert_eq!(streak.failed(Outcome::Unreachable, &all), Some(reason));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn each_limit_is_told_of_once_however_many_threads(
+            threads in 1_usize..5,
+            each in 1_usize..200,
+            limit in 1_u32..20,
+        ) {
+            let (streak, limits) = (Streak::default(), limits(limit, 0, 0));
+            let told: usize = thread::scope(|scope| {
+                let fail = || reached(&streak, Outcome::Failure, &limits, each).len();
+                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(fail)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            prop_assert_eq!(told, threads * each / limit as usize);
+        }
+
+        /// Against three counts that are kept apart.
+        #[test]
+        fn rows_are_what_they_are_said_to_be(
+            outcomes in proptest::collection::vec(0_usize..4, 1..100),
+            on in (0_u32..6, 0_u32..6, 0_u32..6),
+        ) {
+            let (streak, limits) = (Streak::default(), limits(on.0, on.1, on.2));
+            let mut rows = [0_u32; 3];
+            for outcome in outcomes {
+                if outcome == 3 {
+                    streak.succeeded();
+                    rows = [0; 3];
+                    continue;
+                }
+                for (row, count) in rows.iter_mut().enumerate() {
+                    *count = if row <= outcome { *count + 1 } else { 0 };
+                }
+                let at_limit = |(count, limit): (&u32, u32)| limit > 0 && *count > 0 && count % limit == 0;
+                let is_told = rows.iter().zip([on.0, on.1, on.2]).any(at_limit);
+                prop_assert_eq!(streak.failed(FAILURES[outcome], &limits).is_some(), is_told);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        failures: 2,
+        gateway: 0,
+        local: 0,
+    };
+
+    fn fails(streak: &Streak) -> bool {
+        streak.failed(Outcome::Failure, &LIMITS).is_some()
+    }
+
+    #[test]
+    fn one_thread_tells_of_a_limit() {
+        loom::model(|| {
+            let streak = Arc::new(Streak::default());
+            let threads = [(); 2].map(|()| {
+                let streak = Arc::clone(&streak);
+                thread::spawn(move || fails(&streak))
+            });
+            let told = threads.map(|thread| thread.join().unwrap());
+            assert!(told[0] != told[1]);
+        });
+    }
+
+    #[test]
+    fn a_failure_is_before_a_success_or_after_it() {
+        loom::model(|| {
+            let streak = Arc::new(Streak::default());
+            assert!(!fails(&streak));
+            let thread = {
+                let streak = Arc::clone(&streak);
+                thread::spawn(move || fails(&streak))
+            };
+            streak.succeeded();
+            let second = thread.join().unwrap();
+            // The second before the success, or the third as the second after it.
+            let third = fails(&streak);
+            assert!(second != third);
+        });
     }
 }

@@ -139,11 +139,10 @@ impl<A: ?Sized> Lease<A> {
         if outcome == Outcome::Broken {
             trace::answered_badly(live.account.pool(), &live.id, true);
         }
-        if last == Stage::Open || outcome == Outcome::Broken {
-            self.judge(outcome);
-        }
-        // Last, as it is the selector's code: should it panic, nothing of the lease is lost.
+        // A body that breaks off is nothing for a row of failures, which its head has ended; sweeps count it.
         if last == Stage::Open {
+            self.judge(outcome);
+            // Last, as it is the selector's code: should it panic, nothing of the lease is lost.
             self.observe(outcome);
         }
     }

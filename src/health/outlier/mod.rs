@@ -2,6 +2,8 @@
 
 mod rates;
 mod sentence;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::{fmt, time::Duration};
 
@@ -81,7 +83,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl OutlierDetection {
-    const NAME: &'static str = "outlier_detection";
+    const NAME: &'static str = "outlier detection";
     /// Of the interval, less or more.
     const JITTER: f64 = 0.1;
 
@@ -275,7 +277,7 @@ impl OutlierDetection {
     }
 
     fn error(parameter: &'static str, value: impl fmt::Display, allowed: &'static str) -> ParameterError {
-        ParameterError::new(Self::NAME, parameter, value, allowed)
+        ParameterError::of(Self::NAME, parameter, value, allowed)
     }
 }
 

@@ -116,3 +116,166 @@ impl Sentence {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn settings(base: u64, longest: u64) -> OutlierDetection {
+        OutlierDetection::new()
+            .with_ejection(secs(base), secs(longest))
+            .unwrap()
+    }
+
+    /// Ejected, gone for all of its time, and back for good with one request.
+    fn serve_time(sentence: &mut Sentence, now: &mut Instant, settings: &OutlierDetection) -> Duration {
+        let lasts = sentence.eject(*now, settings);
+        assert_eq!(sentence.until(), Some(*now + lasts));
+        *now += lasts - Duration::from_nanos(1);
+        assert!(!sentence.serve(*now));
+        assert_eq!(sentence.state(), Ejection::Ejected);
+        *now += Duration::from_nanos(1);
+        assert!(sentence.serve(*now));
+        assert_eq!(sentence.state(), Ejection::Probation);
+        assert!(sentence.probation_succeeded(settings));
+        assert_eq!(sentence.state(), Ejection::None);
+        lasts
+    }
+
+    /// Envoy, test/common/upstream/outlier_detection_impl_test.cc, EjectTimeBackoff: 10, 20 and 30 s; then two intervals
+    /// in good standing, and 20 s; then fifty, and 10 s. There members return with a sweep.
+    #[test]
+    fn envoys_times_grow_and_decay() {
+        let (settings, mut now) = (settings(10, 300), Instant::now());
+        let mut sentence = Sentence::default();
+        let mut lasts = Vec::new();
+        for sweeps in [1, 1, 1 + 2, 1 + 50, 0] {
+            lasts.push(serve_time(&mut sentence, &mut now, &settings));
+            (0..sweeps).for_each(|_| sentence.sweep());
+        }
+        assert_eq!(lasts, [10, 20, 30, 20, 10].map(secs));
+    }
+
+    /// Envoy, the same file, MaxEjectTime and MaxEjectTimeNotAlligned: base 10 s, longest 300 s and 305 s, thirty ejections
+    /// that grow and nine that do not.
+    #[test]
+    fn envoys_longest_is_the_longest() {
+        for (longest, grows) in [(300, 30), (305, 30)] {
+            let (settings, mut now) = (settings(10, longest), Instant::now());
+            let mut sentence = Sentence::default();
+            for times in 1..=grows {
+                assert_eq!(serve_time(&mut sentence, &mut now, &settings), secs(10 * times));
+                sentence.sweep();
+            }
+            for _ in 0..9 {
+                assert_eq!(serve_time(&mut sentence, &mut now, &settings), secs(longest));
+            }
+        }
+    }
+
+    #[test]
+    fn good_standing_shortens_the_next_after_the_longest_too() {
+        let (settings, mut now) = (settings(100, 300), Instant::now());
+        let mut sentence = Sentence::default();
+        (0..10).for_each(|_| _ = serve_time(&mut sentence, &mut now, &settings));
+        (0..3).for_each(|_| sentence.sweep());
+        assert_eq!(serve_time(&mut sentence, &mut now, &settings), secs(200));
+    }
+
+    #[test]
+    fn only_whole_intervals_in_good_standing_count() {
+        let (settings, mut now) = (settings(10, 300), Instant::now());
+        let mut sentence = Sentence::default();
+        assert_eq!(sentence.eject(now, &settings), secs(10));
+        (0..5).for_each(|_| sentence.sweep());
+        now += secs(10);
+        assert!(sentence.serve(now));
+        // Nothing is known yet of who is on probation.
+        (0..5).for_each(|_| sentence.sweep());
+        assert_eq!(sentence.probation_failed(now, &settings), secs(20));
+    }
+
+    #[test]
+    fn the_ejected_are_not_ejected_again() {
+        let (settings, now) = (settings(10, 300), Instant::now());
+        let mut sentence = Sentence::default();
+        sentence.eject(now, &settings);
+        assert_eq!(sentence.eject(now + secs(4), &settings), secs(6));
+        assert_eq!(sentence.probation_failed(now + secs(5), &settings), secs(5));
+        assert_eq!(sentence.until(), Some(now + secs(10)));
+        assert!(sentence.serve(now + secs(11)));
+        assert!(!sentence.serve(now + secs(12)), "it is on probation already");
+        assert_eq!(sentence.eject(now + secs(12), &settings), secs(20));
+    }
+
+    #[test]
+    fn probation_ends_after_as_many_successes_in_a_row_as_asked_for() {
+        let settings = settings(10, 300).with_probation(3).unwrap();
+        let mut now = Instant::now();
+        let mut sentence = Sentence::default();
+        sentence.eject(now, &settings);
+        now += secs(10);
+        assert!(sentence.serve(now));
+        assert!(!sentence.probation_succeeded(&settings));
+        assert!(!sentence.probation_succeeded(&settings));
+        assert_eq!(sentence.probation_failed(now, &settings), secs(20));
+        assert!(!sentence.probation_succeeded(&settings), "it is not on probation");
+        now += secs(20);
+        assert!(sentence.serve(now));
+        assert!(!sentence.probation_succeeded(&settings));
+        assert!(!sentence.probation_succeeded(&settings));
+        assert!(sentence.probation_succeeded(&settings));
+        assert_eq!(sentence.state(), Ejection::None);
+    }
+
+    #[test]
+    fn an_end_by_hand_is_remembered_like_any_other() {
+        let (settings, now) = (settings(10, 300), Instant::now());
+        let mut sentence = Sentence::default();
+        sentence.eject(now, &settings);
+        sentence.end();
+        assert_eq!((sentence.state(), sentence.until()), (Ejection::None, None));
+        assert!(!sentence.serve(now + secs(60)));
+        assert_eq!(
+            sentence.probation_failed(now, &settings),
+            Duration::ZERO,
+            "a late answer"
+        );
+        assert_eq!(sentence.state(), Ejection::None);
+        sentence.sweep();
+        // Of who stands well already it ends nothing, not even the interval that counts.
+        sentence.end();
+        sentence.sweep();
+        assert_eq!(sentence.eject(now, &settings), secs(10));
+        sentence.end();
+        assert_eq!(sentence.eject(now, &settings), secs(20));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn ejections_last_as_many_bases_as_there_were_less_those_that_decayed(
+            (base, longest) in (10_u64..100_000).prop_flat_map(|base| (Just(base), base..86_400_000)),
+            sweeps in proptest::collection::vec(0_u64..4, 1..100),
+        ) {
+            let millis = Duration::from_millis;
+            let settings = OutlierDetection::new().with_ejection(millis(base), millis(longest)).unwrap();
+            let (mut sentence, mut now) = (Sentence::default(), Instant::now());
+            let mut times = 0;
+            for sweeps in sweeps {
+                let lasts = serve_time(&mut sentence, &mut now, &settings);
+                times = (times + 1).min(longest.div_ceil(base));
+                prop_assert_eq!(lasts, millis((base * times).min(longest)));
+                (0..sweeps).for_each(|_| sentence.sweep());
+                times = times.saturating_sub(sweeps.saturating_sub(1));
+            }
+        }
+    }
+}

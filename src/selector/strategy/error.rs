@@ -5,9 +5,11 @@ use std::fmt;
 use super::Strategy;
 use crate::excerpt::Excerpt;
 
-/// A parameter of a selector is out of its range.
+/// A parameter of a selector, or of what stands beside it, is out of its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterError {
+    /// What the strategy's name is said to be; nothing where there is no strategy.
+    kind: &'static str,
     strategy: &'static str,
     parameter: &'static str,
     value: String,
@@ -23,6 +25,7 @@ impl ParameterError {
     ) -> Self {
         let value = value.to_string();
         Self {
+            kind: "strategy ",
             strategy,
             parameter,
             value,
@@ -30,7 +33,20 @@ impl ParameterError {
         }
     }
 
-    /// The strategy's name.
+    /// Of what is no strategy.
+    pub(crate) fn of(
+        owner: &'static str,
+        parameter: &'static str,
+        value: impl fmt::Display,
+        allowed: &'static str,
+    ) -> Self {
+        Self {
+            kind: "",
+            ..Self::new(owner, parameter, value, allowed)
+        }
+    }
+
+    /// The strategy's name, or of what else it is a parameter.
     pub fn strategy(&self) -> &'static str {
         self.strategy
     }
@@ -49,16 +65,14 @@ impl ParameterError {
 impl fmt::Display for ParameterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            kind,
             strategy,
             parameter,
             value,
             allowed,
         } = self;
         let value = Excerpt(value);
-        write!(
-            f,
-            "invalid {parameter} {value} of strategy {strategy}: expected {allowed}"
-        )
+        write!(f, "invalid {parameter} {value} of {kind}{strategy}: expected {allowed}")
     }
 }
 
