@@ -161,7 +161,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         now: Instant,
     ) {
         let registry = &mut self.registry;
-        let ejected = guarded(|| registry.eject(&id, member, settings, now));
+        let ejected = guarded(|| registry.eject(&id, member, &reason, settings, now));
         if let Some(time) = self.unless_failed(ejected).flatten() {
             self.dirty = true;
             self.news.push(Event::Ejected { id, reason, time });

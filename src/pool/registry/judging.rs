@@ -91,18 +91,26 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         told
     }
 
-    /// For how long, if the member is ejected: neither if it is already, nor if too many others are. O(members). Runs the
-    /// backends' code.
+    /// For how long, if the member is ejected: not if it is already, if too many others are, or for what it did on a
+    /// probation that is over. O(members). Runs the backends' code.
     pub(in crate::pool) fn eject(
         &mut self,
         id: &str,
         member: MemberId,
+        reason: &EjectionReason,
         settings: &OutlierDetection,
         now: Instant,
     ) -> Option<Duration> {
         let entry = self.judged(id, member)?;
-        if entry.sentence.state() == Ejection::Ejected {
-            return None;
+        match (entry.sentence.state(), reason) {
+            (Ejection::Probation, _) => {
+                // It has its place among those ejected still.
+                let time = entry.sentence.probation_failed(now, settings);
+                entry.sentenced();
+                return Some(time);
+            }
+            (Ejection::None, EjectionReason::Probation) | (Ejection::Ejected, _) => return None,
+            (Ejection::None, _) => {}
         }
         let tier = entry.tier()?;
         let peers = self.entries.iter().flatten().filter(|peer| peer.tier() == Some(tier));
