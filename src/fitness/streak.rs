@@ -180,10 +180,16 @@ mod tests {
         assert!(!streak.is_marked());
         streak.put_on_probation(true);
         assert!(streak.is_marked() && !streak.is_failing());
-        assert_eq!(streak.failed(Outcome::Failure, &limits), Some(EjectionReason::Probation));
+        assert_eq!(
+            streak.failed(Outcome::Failure, &limits),
+            Some(EjectionReason::Probation)
+        );
         assert!(streak.is_failing());
         assert!(streak.succeeded() && streak.is_marked() && !streak.is_failing());
-        assert_eq!(streak.failed(Outcome::Failure, &limits), Some(EjectionReason::Probation));
+        assert_eq!(
+            streak.failed(Outcome::Failure, &limits),
+            Some(EjectionReason::Probation)
+        );
         // Whether the last request failed is known of who is ejected again.
         streak.put_on_probation(false);
         assert!(streak.is_failing());

@@ -6,6 +6,7 @@ mod discovery;
 mod failing_fast;
 mod farm;
 mod faults;
+mod fitness;
 mod keyed;
 mod membership;
 mod no_allocation;

@@ -1,0 +1,181 @@
+//! What requests show.
+
+use equipoise::{Ejection, EjectionReason, OutlierDetection};
+
+use super::*;
+
+fn judged(count: usize, settings: OutlierDetection) -> Stage {
+    let backends = (0..count).map(|index| endpoint(&index.to_string())).collect();
+    Stage::new("round_robin", backends, |pool, check| {
+        pool.health_check(check).outlier_detection(settings)
+    })
+}
+
+fn bad(id: &'static str, outcome: Outcome) -> impl Fn(&str) -> Outcome {
+    move |asked| if asked == id { outcome } else { Outcome::Success }
+}
+
+/// Round robin until this one has been asked so often.
+fn ask(stage: &mut Stage, id: &'static str, outcome: Outcome, times: usize) {
+    let mut asked = 0;
+    while asked < times {
+        asked += usize::from(stage.request(bad(id, outcome)) == id);
+    }
+}
+
+fn ejections(told: &[Event]) -> Vec<(String, EjectionReason, Duration)> {
+    let ejected = told.iter().filter_map(|event| match event {
+        Event::Ejected { id, reason, time } => Some((id.to_string(), reason.clone(), *time)),
+        _ => None,
+    });
+    ejected.collect()
+}
+
+#[test]
+fn five_failures_in_a_row_eject_at_once_for_thirty_seconds() {
+    let mut stage = judged(10, OutlierDetection::new());
+    ask(&mut stage, "3", Outcome::Failure, 4);
+    ask(&mut stage, "3", Outcome::Success, 1);
+    ask(&mut stage, "3", Outcome::Failure, 4);
+    assert_eq!(stage.told(), []);
+    ask(&mut stage, "3", Outcome::Failure, 1);
+    assert_eq!(stage.member("3").ejection, Ejection::Ejected);
+    let reason = EjectionReason::ConsecutiveFailures { count: 5 };
+    assert_eq!(ejections(&stage.told()), [("3".to_owned(), reason, 30 * SECOND)]);
+    for _ in 0..20 {
+        assert_ne!(stage.request(|_| Outcome::Success), "3");
+    }
+    // A probe that passes, which it has all the time, is no reason to take it back.
+    stage.pass(29 * SECOND);
+    assert_eq!(stage.member("3").ejection, Ejection::Ejected);
+    stage.pass(SECOND);
+    assert_eq!(stage.member("3").ejection, Ejection::Probation);
+    assert_eq!(stage.told(), [Event::ProbationStarted { id: "3".into() }]);
+}
+
+#[test]
+fn on_probation_it_gets_one_request_at_a_time_however_that_ends() {
+    let mut stage = judged(10, OutlierDetection::new());
+    ask(&mut stage, "3", Outcome::Unreachable, 5);
+    stage.pass(30 * SECOND);
+    let hold = |stage: &mut Stage| {
+        let leases: Vec<_> = (0..30).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+        let mut its = leases.into_iter().filter(|lease| lease.backend_id() == "3");
+        let lease = its.next().unwrap();
+        assert!(its.next().is_none(), "two at a time");
+        lease
+    };
+    // Given up: nothing is known, and the next may come.
+    drop(hold(&mut stage));
+    run(&mut stage.driver);
+    assert_eq!(stage.member("3").ejection, Ejection::Probation);
+    hold(&mut stage).settle(Outcome::Success);
+    run(&mut stage.driver);
+    assert_eq!(stage.member("3").ejection, Ejection::None);
+    assert!(stage.told().contains(&Event::EjectionEnded { id: "3".into() }));
+}
+
+#[test]
+fn a_failure_on_probation_ejects_for_longer_and_time_in_peace_makes_it_shorter() {
+    let mut stage = judged(10, OutlierDetection::new());
+    ask(&mut stage, "3", Outcome::Failure, 5);
+    let mut times = Vec::new();
+    for round in 1..=11 {
+        let ejected = ejections(&stage.told());
+        let [(_, _, time)] = &ejected[..] else {
+            panic!("{ejected:?}")
+        };
+        times.push(time.as_secs());
+        stage.pass(*time);
+        assert_eq!(stage.member("3").ejection, Ejection::Probation, "round {round}");
+        ask(&mut stage, "3", Outcome::Failure, 1);
+        assert_eq!(stage.member("3").ejection, Ejection::Ejected, "round {round}");
+    }
+    assert_eq!(times, [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300]);
+    stage.pass(300 * SECOND);
+    ask(&mut stage, "3", Outcome::Success, 1);
+    // A sweep comes each 10 s.
+    stage.pass(200 * SECOND);
+    stage.told();
+    ask(&mut stage, "3", Outcome::Failure, 5);
+    assert_eq!(ejections(&stage.told())[0].2, 30 * SECOND);
+}
+
+#[test]
+fn no_more_than_a_tenth_is_ejected_and_one_always_may_be() {
+    for (count, most) in [(1, 1), (2, 1), (10, 1), (19, 1), (20, 2), (30, 3)] {
+        let mut stage = judged(count, OutlierDetection::new());
+        for _ in 0..20 * count {
+            stage.request(|_| Outcome::Failure);
+        }
+        let ejected = stage
+            .pool
+            .members()
+            .iter()
+            .filter(|member| member.ejection == Ejection::Ejected)
+            .count();
+        assert_eq!(ejected, most, "of {count}");
+        assert_eq!(ejections(&stage.told()).len(), most, "of {count}");
+    }
+}
+
+#[test]
+fn who_does_worse_than_the_others_is_found_by_a_sweep() {
+    let mut stage = judged(20, OutlierDetection::new());
+    let mut turn = 0;
+    // Half of its requests fail, never five in a row.
+    for _ in 0..20 * 120 {
+        turn += 1;
+        let outcome = move |id: &str| match id {
+            "3" if turn / 20 % 2 == 0 => Outcome::Failure,
+            _ => Outcome::Success,
+        };
+        stage.request(outcome);
+    }
+    assert_eq!(stage.told(), []);
+    stage.pass(11 * SECOND);
+    let ejected = ejections(&stage.told());
+    let [(id, EjectionReason::SuccessRate { percent, .. }, _)] = &ejected[..] else {
+        panic!("{ejected:?}")
+    };
+    assert_eq!(id, "3");
+    assert!((45.0..55.0).contains(percent), "{percent}");
+}
+
+#[test]
+fn a_probe_ends_an_ejection_only_if_it_may() {
+    for ends in [false, true] {
+        let mut stage = judged(10, OutlierDetection::new().with_ended_by_probe(ends));
+        ask(&mut stage, "3", Outcome::Failure, 5);
+        stage.pass(6 * SECOND);
+        let state = if ends { Ejection::None } else { Ejection::Ejected };
+        assert_eq!(stage.member("3").ejection, state);
+    }
+}
+
+#[test]
+fn without_outlier_detection_nobody_is_ejected() {
+    let mut stage = Stage::new("round_robin", endpoints(&["a", "b"]), |pool, _| pool);
+    for _ in 0..100 {
+        stage.request(bad("a", Outcome::Failure));
+    }
+    stage.pass(20 * SECOND);
+    assert_eq!(reached(&mut stage.pool, 4), ["a", "b"]);
+    assert_eq!(stage.told(), []);
+}
+
+#[test]
+fn an_update_keeps_an_ejection_and_a_new_member_has_none() {
+    let mut stage = judged(10, OutlierDetection::new());
+    ask(&mut stage, "3", Outcome::Failure, 5);
+    drop(stage.pool.handle().update(endpoint("3").with_weight(2)));
+    run(&mut stage.driver);
+    assert_eq!(stage.member("3").ejection, Ejection::Ejected);
+    drop(stage.pool.handle().remove("3"));
+    drop(stage.pool.handle().insert(endpoint("3")));
+    run(&mut stage.driver);
+    assert_eq!(stage.member("3").ejection, Ejection::None);
+    // Its time comes to nothing.
+    stage.pass(40 * SECOND);
+    assert_eq!(stage.member("3").ejection, Ejection::None);
+}

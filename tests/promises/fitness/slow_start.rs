@@ -1,0 +1,175 @@
+//! Who comes, or comes back, is brought in by and by.
+
+use std::collections::BTreeMap;
+
+use equipoise::SlowStart;
+
+use super::*;
+
+const WINDOW: Duration = Duration::from_secs(30);
+
+fn stage(strategy: &str, count: usize) -> Stage {
+    let backends = (0..count).map(|index| endpoint(&index.to_string())).collect();
+    Stage::new(strategy, backends, |pool, check| {
+        pool.health_check(check).slow_start(SlowStart::over(WINDOW))
+    })
+}
+
+const STRATEGIES: [&str; 10] = [
+    "random",
+    "round_robin",
+    "least_loaded",
+    "fleet_least_loaded",
+    "peak_ewma",
+    "ring(size=2000)",
+    "maglev(size=10007)",
+    "rendezvous",
+    "jump",
+    "ip_hash",
+];
+
+#[test]
+fn a_newcomer_s_share_follows_the_ramp() {
+    let ring = share_of_ring();
+    for strategy in STRATEGIES {
+        let mut stage = stage(strategy, 9);
+        stage.pass(SECOND);
+        let full = 1.0 / 10.0;
+        drop(stage.pool.handle().insert(endpoint("new")));
+        run(&mut stage.driver);
+        for (passed, part) in [(0, 0.1), (6, 0.2), (9, 0.5), (12, 0.9), (5, 1.0)] {
+            stage.pass(passed * SECOND);
+            // A hundredth of them is to be told to within a tenth.
+            let share = stage.shares(if part < 0.15 { 200_000 } else { 60_000 })["new"];
+            // Of weights w among nine whole ones; of keys that part of its tenth, of which a ring has more or less.
+            let exact = match strategy {
+                "random" | "round_robin" | "least_loaded" | "fleet_least_loaded" | "peak_ewma" => part / (9.0 + part),
+                "ring(size=2000)" => ring * part,
+                _ => full * part,
+            };
+            assert!(
+                (share / exact - 1.0).abs() < 0.1,
+                "{strategy} at {part}: {share} for {exact}"
+            );
+        }
+    }
+}
+
+/// What the newcomer has of this ring once it has all.
+fn share_of_ring() -> f64 {
+    let ids = (0..9).map(|index| index.to_string()).chain(["new".to_owned()]);
+    let backends = ids.map(|id| endpoint(&id)).collect();
+    let mut whole = Stage::new("ring(size=2000)", backends, |pool, _| pool);
+    whole.shares(200_000)["new"]
+}
+
+#[test]
+fn each_key_moves_once_and_only_to_the_newcomer() {
+    for strategy in ["ring(size=2000)", "maglev(size=10007)", "rendezvous", "jump"] {
+        let mut stage = stage(strategy, 9);
+        stage.pass(SECOND);
+        drop(stage.pool.handle().insert(endpoint("new")));
+        run(&mut stage.driver);
+        let at = |stage: &mut Stage| -> BTreeMap<u64, String> {
+            let keys = (0..4_000u64).map(|key| key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            keys.map(|key| {
+                (
+                    key,
+                    stage
+                        .pool
+                        .pick(&Ask::new().with_key(key))
+                        .unwrap()
+                        .backend_id()
+                        .to_owned(),
+                )
+            })
+            .collect()
+        };
+        let mut last = at(&mut stage);
+        let mut moves = 0;
+        for _ in 0..12 {
+            stage.pass(3 * SECOND);
+            let now = at(&mut stage);
+            for (key, id) in &now {
+                if last[key] != *id {
+                    assert_eq!(id, "new", "{strategy}: {key} went from {}", last[key]);
+                    moves += 1;
+                }
+            }
+            last = now;
+        }
+        assert!(moves > 200, "{strategy}: {moves}");
+    }
+}
+
+#[test]
+fn who_comes_back_is_brought_in_as_well() {
+    let mut stage = stage("random", 10);
+    stage.answers.set("3", Err("no"));
+    stage.pass(8 * SECOND);
+    stage.answers.set("3", Ok(Report::new()));
+    let passing = |event: &Event| {
+        matches!(
+            event,
+            Event::HealthChanged {
+                health: equipoise::Health::Passing,
+                ..
+            }
+        )
+    };
+    while !stage.told().iter().any(passing) {
+        stage.pass(Duration::from_millis(50));
+    }
+    assert!(stage.member("3").part < 0.11);
+    stage.pass(WINDOW / 2);
+    let share = stage.shares(60_000)["3"];
+    assert!((share / (0.5 / 9.5) - 1.0).abs() < 0.1, "{share}");
+    // A drain that ends as well.
+    stage.pass(WINDOW);
+    drop(stage.pool.handle().drain("4"));
+    run(&mut stage.driver);
+    drop(stage.pool.handle().undrain("4"));
+    run(&mut stage.driver);
+    assert!(stage.member("4").part < 0.11);
+}
+
+#[test]
+fn who_comes_alone_or_with_all_others_has_its_share_at_once() {
+    let mut stage = stage("random", 4);
+    assert!(stage.pool.members().iter().all(|member| member.part == 1.0));
+    for id in ["0", "1", "2", "3"] {
+        drop(stage.pool.handle().remove(id));
+    }
+    drop(stage.pool.handle().insert(endpoint("a")));
+    drop(stage.pool.handle().insert(endpoint("b")));
+    run(&mut stage.driver);
+    assert!(stage.pool.members().iter().all(|member| member.part == 1.0));
+}
+
+#[test]
+fn a_newcomer_serves_every_key_where_nobody_else_does() {
+    let mut stage = stage("maglev(size=1009)", 1);
+    stage.pass(SECOND);
+    drop(stage.pool.handle().insert(endpoint("new")));
+    run(&mut stage.driver);
+    let _held = stage.member("0");
+    drop(stage.pool.handle().drain("0"));
+    run(&mut stage.driver);
+    for key in 0..100 {
+        assert_eq!(stage.pool.pick(&Ask::new().with_key(key)).unwrap().backend_id(), "new");
+    }
+}
+
+#[test]
+fn each_weight_counts_while_it_grows() {
+    let backends = vec![endpoint("a").with_weight(1), endpoint("b").with_weight(3)];
+    let mut stage = Stage::new("random", backends, |pool, _| pool.slow_start(SlowStart::over(WINDOW)));
+    drop(stage.pool.handle().insert(endpoint("new").with_weight(4)));
+    run(&mut stage.driver);
+    stage.pass(WINDOW / 2);
+    let shares = stage.shares(60_000);
+    assert!(
+        is_near(shares["a"], 1.0 / 6.0) && is_near(shares["new"], 2.0 / 6.0),
+        "{shares:?}"
+    );
+}
