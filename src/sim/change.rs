@@ -23,9 +23,10 @@ pub enum Befalls {
     Leaves,
     /// It drops what it has and refuses whatever comes. The balancers are not told.
     Crashes,
-    /// It answers each request at once, with a failure. The balancers are not told.
+    /// It answers whatever comes at once, with a failure; what it had before it serves. The balancers are not told.
     FailsFast,
-    /// It takes requests and never answers any of them, nor probes; what it had before it still answers. The balancers are not told.
+    /// It takes requests and never answers any of them, nor probes; what it had before it still answers. The balancers
+    /// are not told.
     Swallows,
     /// It serves again, after any of the above but leaving.
     Serves,

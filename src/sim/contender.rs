@@ -22,7 +22,7 @@ pub struct Contender {
     limit: Option<InFlightLimit>,
 }
 
-/// How many requests may be in flight at a server.
+/// How many requests of one balancer may be in flight at a server: of what others have sent there it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InFlightLimit {
     /// So many: from 1 to 1,000,000.

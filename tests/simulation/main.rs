@@ -2,6 +2,7 @@
 //! promises of strategies.
 #![cfg(not(loom))]
 
+mod as_said;
 mod failing;
 mod fleet;
 mod impossible;
