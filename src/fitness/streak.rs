@@ -123,7 +123,7 @@ impl Streak {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::thread;
+    use std::{sync::Barrier, thread};
 
     use proptest::prelude::*;
 
@@ -260,23 +260,31 @@ mod tests {
         assert_eq!(streak.failed(Outcome::Unreachable, &all), Some(reason));
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
-
-        #[test]
-        fn each_limit_is_told_of_once_however_many_threads(
-            threads in 1_usize..5,
-            each in 1_usize..200,
-            limit in 1_u32..20,
-        ) {
+    /// Long enough that threads get into each other's way with every run.
+    #[test]
+    fn each_limit_is_told_of_once_however_many_threads() {
+        const EACH: usize = 100_000;
+        for (threads, limit) in [(2, 1), (2, 5), (3, 7), (4, 1000)] {
             let (streak, limits) = (Streak::default(), limits(limit, 0, 0));
+            let start = Barrier::new(threads);
             let told: usize = thread::scope(|scope| {
-                let fail = || reached(&streak, Outcome::Failure, &limits, each).len();
+                let fail = || {
+                    start.wait();
+                    reached(&streak, Outcome::Failure, &limits, EACH).len()
+                };
                 let threads: Vec<_> = (0..threads).map(|_| scope.spawn(fail)).collect();
                 threads.into_iter().map(|thread| thread.join().unwrap()).sum()
             });
-            prop_assert_eq!(told, threads * each / limit as usize);
+            assert_eq!(
+                told,
+                threads * EACH / limit as usize,
+                "{threads} threads, limit {limit}"
+            );
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Against three counts that are kept apart.
         #[test]

@@ -22,7 +22,7 @@ use crate::{fitness::Limits, selector::ParameterError};
 ///   those that failed [at](crate::Outcome::Unreachable) or [behind](crate::Outcome::BadGateway) a gateway, and of those
 ///   that [did not reach](crate::Outcome::Unreachable) it;
 /// - at a sweep, when in the interval fewer of its requests succeeded than the mean of all members less so many standard
-///   deviations, or when more than a percentage of its requests failed.
+///   deviations, or when a percentage of its requests failed, whatever became of the others'.
 ///
 /// It is left alone for the base time, and the next time for twice that, and so on up to the longest; each interval in
 /// which it stays takes one time off again. Then it is on probation: it gets one request at a time, and is ejected again
@@ -142,8 +142,9 @@ impl OutlierDetection {
     /// By how many standard deviations a member's success rate has to be below the mean: from 0 to 100, or `None` to
     /// leave that be. 1.9, as Envoy and A50 have it (1900 thousandths there), both of which enforce it.
     ///
-    /// One outlier among n members is never further from the mean than √(n − 1) deviations: with 1.9 it takes five members to
-    /// see it.
+    /// One outlier among n members is √(n − 1) deviations from the mean, however small or large the difference: with 1.9 it
+    /// takes five members to see it, and with five or more it is seen even if a single one of its requests failed and
+    /// none of the others'. The cap and the base time bound what that costs.
     pub fn with_success_rate(self, factor: impl Into<Option<f64>>) -> Result<Self, ParameterError> {
         let success_rate = factor.into();
         let is_in_range = |factor| (0.0..=100.0).contains(&factor);

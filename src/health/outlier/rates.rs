@@ -226,6 +226,8 @@ mod tests {
         assert_eq!(settings.outliers(&samples), []);
         samples.push(sample(1000, 0));
         assert_eq!(indices(settings.outliers(&samples)), [0]);
+        samples[0] = sample(999, 1);
+        assert_eq!(indices(settings.outliers(&samples)), [0]);
     }
 
     #[test]
@@ -278,7 +280,7 @@ mod tests {
         assert!(may(10, 0, 1));
         assert!(!may(0, 0, 1000));
         assert!(!may(100, 0, 0));
-        assert!(may(99, 0, usize::MAX));
+        assert!(may(100, usize::MAX - 1, usize::MAX));
     }
 
     fn samples() -> impl proptest::strategy::Strategy<Value = Vec<Sample>> {
@@ -320,7 +322,8 @@ mod tests {
                 let (percent, threshold) = match reason {
                     EjectionReason::SuccessRate { percent, threshold } => {
                         by_rate += 1;
-                        prop_assert!(percent < threshold);
+                        // Where rates are a rounding apart, so are these.
+                        prop_assert!(percent <= threshold);
                         (percent, threshold)
                     }
                     EjectionReason::FailurePercentage { percent, threshold } => {
