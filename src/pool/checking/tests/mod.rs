@@ -23,7 +23,8 @@ use crate::{
     error::BoxError,
     health::{HealthProbe, Initial},
     load::LoadReport,
-    member::{Counts, Outcome, Overseer},
+    member::{Account, Counts, Overseer},
+    outcome::Outcome,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -143,6 +144,8 @@ struct Nobody;
 
 impl Overseer<()> for Nobody {
     fn observe(&self, (): &(), _: Outcome, _: Stamp) {}
+    fn failed(&self, _: &Live<dyn Account>, _: Outcome) {}
+    fn recovered(&self, _: &Live<dyn Account>) {}
     fn report(&self, (): &(), _: &LoadReport) {}
     fn released(&self) {}
     fn pool(&self) -> Option<&str> {
