@@ -192,7 +192,7 @@ fn bursts_are_geometric_and_of_one_client() {
 #[test]
 fn keys_are_as_many_and_as_unlike_as_said() {
     // Each key has a server of its own among so many.
-    let scenario = scenario("equal").with_requests(4_000).unwrap().with_load(0.1).unwrap();
+    let scenario = scenario("equal").with_requests(4_000).unwrap().with_load(0.01).unwrap();
     for number in [1_u32, 2, 3] {
         for exponent in [0.0, 1.0, 2.0] {
             let keys = scenario.clone().with_keys(Keys { number, exponent }).unwrap();
