@@ -95,7 +95,7 @@ pub use backend::{Backend, Endpoint, EndpointError, Locality};
 #[doc(inline)]
 pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Keyed, KeyedLayer, Plain, Protocol};
 pub use clock::{Clock, ManualClock, Sleep, Timer};
-pub use discover::{Applied, Handle};
+pub use discover::{Applied, Drained, Handle};
 pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Event, Events};
 #[doc(inline)]
@@ -105,7 +105,7 @@ pub use health::{HealthCheck, HealthProbe, OutlierDetection, SlowStart};
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId};
 pub use outcome::{Outcome, Tally};
-pub use pool::{Acquire, Admission, Driver, Lease, Pool, PoolBuilder};
+pub use pool::{Acquire, Admission, Closed, Considered, Decision, Driver, Lease, Level, Pool, PoolBuilder};
 pub use readiness::{Condition, Readiness};
 #[doc(inline)]
 pub use selector::{

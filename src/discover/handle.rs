@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures_channel::oneshot;
@@ -51,6 +52,27 @@ impl<B> Handle<B> {
     /// Ends a [`drain`](Handle::drain). False if the id is no draining member.
     pub fn undrain(&self, id: impl Into<Arc<str>>) -> Applied {
         self.0.post(Command::Undrain(id.into()))
+    }
+
+    /// Waits until nothing is in flight any more at a member that drains, or was removed: at those of this id that are no
+    /// members any more, and at the one that is, if it drains. What is open longer than `within` is told; whoever waits may
+    /// cut it then, or wait again.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn restart(handle: equipoise::Handle<equipoise::Endpoint<()>>) -> Result<(), equipoise::Error> {
+    /// handle.drain("a").await?;
+    /// if handle.drained("a", Duration::from_secs(30)).await? > 0 {
+    ///     eprintln!("requests are cut");
+    /// }
+    /// // Restart it here.
+    /// handle.undrain("a").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn drained(&self, id: impl Into<Arc<str>>, within: Duration) -> Drained {
+        let (left, rest) = oneshot::channel();
+        drop(self.0.post(Command::Rest(id.into(), within, left)));
+        Drained(rest)
     }
 
     pub(crate) fn close(&self) -> Applied {
@@ -101,6 +123,25 @@ impl fmt::Debug for Applied {
     }
 }
 
+/// How many requests are in flight still: see [`Handle::drained`]. It fails, as unavailable, if the driver has ended.
+pub struct Drained(oneshot::Receiver<usize>);
+
+impl Future for Drained {
+    type Output = Result<usize, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map_err(|_| Error::unavailable("the pool's driver has ended"))
+    }
+}
+
+impl fmt::Debug for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Drained")
+    }
+}
+
 /// What a handle wants done.
 pub(crate) enum Command<B> {
     Insert(B),
@@ -108,6 +149,8 @@ pub(crate) enum Command<B> {
     Remove(Arc<str>),
     Drain(Arc<str>),
     Undrain(Arc<str>),
+    /// To tell when the members of this id have come to rest, or how much is open after a time.
+    Rest(Arc<str>, Duration, oneshot::Sender<usize>),
     Close,
 }
 

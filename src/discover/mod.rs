@@ -3,6 +3,6 @@
 mod handle;
 mod source;
 
-pub use handle::{Applied, Handle};
+pub use handle::{Applied, Drained, Handle};
 pub(crate) use handle::{Command, Mailbox, Order};
 pub(crate) use source::{Discovery, Source};

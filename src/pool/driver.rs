@@ -1,6 +1,7 @@
 //! The one background task of a pool.
 
 mod intake;
+mod rest;
 mod verdicts;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rest::Waiting;
 pub(super) use verdicts::Sweeps;
 
 use super::{
@@ -30,8 +32,6 @@ use crate::{
     trace,
 };
 
-/// How often to look whether draining members have come to rest. Looking costs a release nothing; telling would.
-const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// The most often that a selector may want its table anew.
 const REFRESH: Duration = Duration::from_millis(1);
 /// How often to look whether retired snapshots are read by nobody any more.
@@ -55,6 +55,8 @@ pub struct Driver<B: Backend, S: Selector<B>> {
     news: Vec<Event>,
     applied: Vec<(futures_channel::oneshot::Sender<bool>, bool)>,
     closers: Vec<futures_channel::oneshot::Sender<bool>>,
+    /// Who waits for members to come to rest.
+    waiting: Vec<Waiting>,
     dirty: bool,
     /// Snapshots that were in force; they are freed here, not by the request that lets go of them last.
     retired: Vec<Arc<Snapshot<B, S>>>,
@@ -102,6 +104,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             news: Vec::new(),
             applied: Vec::new(),
             closers: Vec::new(),
+            waiting: Vec::new(),
             dirty: false,
             retired: Vec::new(),
             discovery: Retry::default(),
@@ -180,7 +183,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let more = self.take_found(cx);
         self.take_checks(cx);
         self.take_outliers(cx);
-        self.sweep();
+        self.look();
         self.publish(shared);
         self.tell();
         self.free();
@@ -206,26 +209,6 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     fn announce(&self, event: &Event) {
         trace::change(self.core.name.as_deref(), event);
         self.subscribers.tell(event);
-    }
-
-    /// Plans a look at who has come to rest. Not at once: first the change has to be published, and picks under way on the last snapshot to be over.
-    fn look_soon(&mut self) {
-        self.rest = Some((self.core.clock().now() + REST.0, REST.0));
-    }
-
-    fn sweep(&mut self) {
-        let now = self.core.clock().now();
-        if self.rest.is_none_or(|(at, _)| at <= now) {
-            // While a change is still to be published, those that seem to have come to rest may be sent new requests.
-            let in_force = !self.dirty;
-            let rest = self.registry.rest(in_force);
-            self.news
-                .extend(rest.drained.into_iter().map(|id| Event::Drained { id }));
-            self.dirty |= rest.forgotten;
-            let pause = self.rest.map_or(REST.0, |(_, pause)| (pause * 2).min(REST.1));
-            let goes_on = rest.goes_on || (self.phase == Phase::Closed && !self.registry.is_at_rest());
-            self.rest = goes_on.then(|| (now + pause, pause));
-        }
     }
 
     /// Frees the retired snapshots that nobody reads any more.

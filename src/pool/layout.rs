@@ -1,5 +1,7 @@
 //! How a snapshot's open members are arranged for the selector: all in one, or in groups with shares of their own.
 
+use std::fmt;
+
 use super::snapshot::Snapshot;
 use crate::{
     backend::Backend,
@@ -21,12 +23,42 @@ pub(crate) struct Group<B: Backend, S: Selector<B>> {
     /// Where its part of 2³² ends, all parts in a row.
     end: u64,
     panics: bool,
+    kind: Kind,
     narrowed: Narrowed<B>,
     table: S::Table,
 }
 
+/// Which members a group has.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) priority: u8,
+    /// None if all are equally far away.
+    pub(super) distance: Option<Distance>,
+}
+
+/// How far away members are.
+#[derive(Clone, Copy)]
+pub(super) enum Distance {
+    SameZone,
+    SameRegion,
+    Elsewhere,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "priority {}", self.priority)?;
+        match self.distance {
+            None => Ok(()),
+            Some(Distance::SameZone) => f.write_str(", same zone"),
+            Some(Distance::SameRegion) => f.write_str(", same region"),
+            Some(Distance::Elsewhere) => f.write_str(", elsewhere"),
+        }
+    }
+}
+
 /// A [`Group`] in the making.
 pub(super) struct Plan {
+    pub(super) kind: Kind,
     /// Of all requests, from 0 to 1.
     pub(super) share: f64,
     /// Whether members count that are not fit.
@@ -51,6 +83,7 @@ impl<B: Backend, S: Selector<B>> Layout<B, S> {
             Group {
                 end: (end * WHOLE) as u64,
                 panics: plan.panics,
+                kind: plan.kind,
                 narrowed,
                 table,
             }
@@ -66,7 +99,7 @@ impl<B: Backend, S: Selector<B>> Layout<B, S> {
         lives: &Lives<B, S::Memory>,
     ) -> Option<At> {
         match self {
-            Self::All(table) => selector.select(table, pick),
+            Self::All(table) => pick.chosen_by::<S>(selector.select(table, pick)),
             Self::Nobody => None,
             Self::Groups(groups) => select_in(groups, selector, pick, lives),
         }
@@ -96,17 +129,20 @@ fn select_in<B: Backend, S: Selector<B>>(
 impl<B: Backend, S: Selector<B>> Group<B, S> {
     fn select(&self, selector: &S, pick: &Pick<'_, B, S::Memory>, lives: &Lives<B, S::Memory>) -> Option<At> {
         let select = |pick: &Pick<'_, B, S::Memory>| {
-            let chosen = selector.select(&self.table, pick);
+            let chosen = pick.chosen_by::<S>(selector.select(&self.table, pick));
             chosen.filter(|at| pick.is_open(*at))
         };
-        pick.narrowed(&self.narrowed, |pick| {
+        let chosen = pick.narrowed(&self.narrowed, |pick| {
             if !self.panics {
                 return select(pick);
             }
             // Whoever may be fit after all: whose last request did not fail.
             let has_failed = |at: At| lives[self.narrowed.place(at).index()].counts.streak.is_failing();
             pick.closing(&has_failed, select).or_else(|| select(pick))
-        })
+        });
+        let panics = if self.panics { ", in panic" } else { "" };
+        pick.note(format_args!("{}{panics}", self.kind), chosen);
+        chosen
     }
 }
 

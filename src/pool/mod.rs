@@ -4,6 +4,7 @@ mod acquire;
 mod admission;
 mod builder;
 mod checking;
+mod decision;
 mod detector;
 mod driver;
 mod fault;
@@ -22,6 +23,7 @@ use std::{
 pub use acquire::Acquire;
 pub use admission::Admission;
 pub use builder::PoolBuilder;
+pub use decision::{Closed, Considered, Decision, Level};
 pub use driver::Driver;
 pub use lease::Lease;
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::layout::Plan;
+use super::layout::{Distance, Kind, Plan};
 use crate::{
     backend::Locality,
     fitness::{Ejection, Health, Standing},
@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     pub(crate) warmth: Warmth,
     /// The part of its share that it has as yet.
     pub(crate) part: f32,
+    /// What health and ejection come to.
+    pub(crate) is_fit: bool,
 }
 
 impl Default for Facts {
@@ -51,18 +53,19 @@ impl Default for Facts {
             percent: 100,
             warmth: Warmth::Cold,
             part: 1.0,
+            is_fit: true,
         }
     }
 }
 
 impl Facts {
-    fn is_fit(&self, rules: &Rules) -> bool {
+    fn judge(&self, rules: &Rules) -> bool {
         (!rules.checked || self.health == Health::Passing) && self.ejection != Ejection::Ejected
     }
 
     /// Whether sessions that are at home here may come, even where nothing new does.
-    fn takes_homes(&self, rules: &Rules) -> bool {
-        self.standing != Standing::Maintenance && self.is_fit(rules)
+    fn takes_homes(&self) -> bool {
+        self.standing != Standing::Maintenance && self.is_fit
     }
 
     /// Whether it takes anything new, if it has a weight and is fit.
@@ -73,6 +76,7 @@ impl Facts {
 
 /// A member as it is planned for.
 pub(super) struct Candidate<'a> {
+    /// Of which whether it is fit, and how warm it is, are found out by planning.
     pub(super) facts: Facts,
     /// As a backend: 0 if it takes nothing new.
     pub(super) weight: u32,
@@ -93,8 +97,8 @@ pub(super) struct Planned {
     pub(super) groups: Vec<Plan>,
     /// Priorities whose members all count.
     pub(super) panics: Vec<u8>,
-    /// How warm each candidate is now, and its part.
-    pub(super) warmth: Vec<(Warmth, f32)>,
+    /// What is known of each candidate now.
+    pub(super) facts: Vec<Facts>,
     /// When to plan anew, at the latest.
     pub(super) again: Option<Duration>,
 }
@@ -108,7 +112,11 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
             tiers.entry(candidate.priority).or_default().push(index);
         }
     }
-    let is_fit = |index: &usize| candidates[*index].facts.is_fit(rules);
+    let fit: Vec<bool> = candidates
+        .iter()
+        .map(|candidate| candidate.facts.judge(rules))
+        .collect();
+    let is_fit = |index: &usize| fit[*index];
     let weigh = |members: &mut dyn Iterator<Item = usize>| members.map(|index| share(&candidates[index])).sum::<f64>();
     let sizes: Vec<Group> = tiers
         .values()
@@ -118,9 +126,15 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         })
         .collect();
 
-    let mut serving: Vec<(f64, bool, Vec<usize>)> = Vec::new();
+    let mut serving: Vec<(Plan, Vec<usize>)> = Vec::new();
     let mut panics = Vec::new();
-    let mut warmth = vec![(Warmth::Cold, 1.0); candidates.len()];
+    let unserved = candidates.iter().zip(&fit).map(|(candidate, is_fit)| Facts {
+        warmth: Warmth::Cold,
+        part: 1.0,
+        is_fit: *is_fit,
+        ..candidate.facts
+    });
+    let mut facts: Vec<Facts> = unserved.collect();
     let mut again = None;
     for ((priority, members), tier) in tiers.iter().zip(spill(&sizes, rules.panic)) {
         if tier.of_all <= 0.0 {
@@ -133,14 +147,14 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
             .iter()
             .all(|index| candidates[*index].facts.warmth == Warmth::Cold || !is_fit(index));
         for index in members.iter().filter(|index| is_fit(index)) {
-            let facts = candidates[*index].facts;
-            if facts.ejection == Ejection::Probation {
+            let last = candidates[*index].facts;
+            if last.ejection == Ejection::Probation {
                 // One request at a time is gentle enough.
                 continue;
             }
-            let (warm, part) = facts.warmth.serve(rules.slow_start.as_ref(), alone, now);
-            warmth[*index] = (warm, part as f32);
-            if matches!(warm, Warmth::Since(_)) {
+            let (warmth, part) = last.warmth.serve(rules.slow_start.as_ref(), alone, now);
+            (facts[*index].warmth, facts[*index].part) = (warmth, part as f32);
+            if matches!(warmth, Warmth::Since(_)) {
                 again = rules.slow_start.map(|slow_start| slow_start.step());
             }
         }
@@ -149,17 +163,26 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
             .copied()
             .filter(|index| tier.panics || is_fit(index))
             .collect();
-        for (share, members) in near_first(serve, candidates, rules, &weigh) {
-            serving.push((share * tier.of_all, tier.panics, members));
+        for (distance, share, members) in near_first(serve, candidates, rules, &weigh) {
+            let plan = Plan {
+                kind: Kind {
+                    priority: *priority,
+                    distance,
+                },
+                share: share * tier.of_all,
+                panics: tier.panics,
+                places: Vec::new(),
+            };
+            serving.push((plan, members));
         }
     }
 
     let mut places = vec![Place::Nowhere; candidates.len()];
-    for (group, (_, _, members)) in serving.iter().enumerate() {
+    for (group, (_, members)) in serving.iter().enumerate() {
         members.iter().for_each(|index| places[*index] = Place::Group(group));
     }
-    for (index, candidate) in candidates.iter().enumerate() {
-        if places[index] == Place::Nowhere && candidate.facts.takes_homes(rules) {
+    for (index, facts) in facts.iter().enumerate() {
+        if places[index] == Place::Nowhere && facts.takes_homes() {
             places[index] = Place::Home;
         }
     }
@@ -171,20 +194,13 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
     let homes = order.len();
     order.extend(of(|place| *place == Place::Nowhere));
 
-    let part = |index: usize| f64::from(warmth[index].1);
+    let part = |index: usize| f64::from(facts[index].part);
     let weights = order[..open].iter().map(|index| {
         let brought_in = if by_key { 1.0 } else { part(*index) };
         share(&candidates[*index]) * brought_in
     });
     let weights = whole(weights.collect());
-    let mut groups: Vec<Plan> = serving
-        .iter()
-        .map(|(share, panics, _)| Plan {
-            share: *share,
-            panics: *panics,
-            places: Vec::new(),
-        })
-        .collect();
+    let mut groups: Vec<Plan> = serving.into_iter().map(|(plan, _)| plan).collect();
     let mut ramps = Vec::new();
     for (place, index) in order[..open].iter().enumerate() {
         let at = At::new(place);
@@ -203,7 +219,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         ramps,
         groups,
         panics,
-        warmth,
+        facts,
         again,
     }
 }
@@ -225,9 +241,9 @@ fn near_first(
     candidates: &[Candidate<'_>],
     rules: &Rules,
     weigh: &dyn Fn(&mut dyn Iterator<Item = usize>) -> f64,
-) -> Vec<(f64, Vec<usize>)> {
+) -> Vec<(Option<Distance>, f64, Vec<usize>)> {
     let Some(here) = &rules.here else {
-        return vec![(1.0, members)];
+        return vec![(None, 1.0, members)];
     };
     let locality = |index: &usize| candidates[*index].locality;
     let zones: BTreeSet<_> = members
@@ -250,7 +266,10 @@ fn near_first(
         enough: of_a_zone,
     });
     let shares = spill(&sizes, 0.0).into_iter().map(|share| share.of_all);
-    shares.zip(near).filter(|(share, _)| *share > 0.0).collect()
+    let distances = [Distance::SameZone, Distance::SameRegion, Distance::Elsewhere].map(Some);
+    let groups = distances.into_iter().zip(shares).zip(near);
+    let groups = groups.map(|((distance, share), members)| (distance, share, members));
+    groups.filter(|(_, share, _)| *share > 0.0).collect()
 }
 
 /// Weights as whole numbers in proportion, none of them 0, as small as they can be.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     backend::Backend,
-    fitness::Ejection,
+    fitness::{Ejection, Standing},
     health::Sentence,
     key::HashFunction,
     member::{Counts, Live, MemberId, Remembered, Replaced, Token},
@@ -39,7 +39,7 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     /// Removed or replaced, and possibly still in the published snapshot: they go when the next is.
     parting: Vec<Arc<Token<Arc<B>>>>,
     /// Removed or replaced, with leases perhaps: a closing pool waits for them too.
-    parted: Vec<Weak<Token<Arc<B>>>>,
+    parted: Vec<Parted<B>>,
     /// Whether a member drains, or a replaced backend may have leases.
     restless: bool,
     version: u64,
@@ -48,6 +48,12 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     panics: Vec<u8>,
     /// When members that are being brought in want the next snapshot.
     warming: Option<Instant>,
+}
+
+/// Gone, but for its leases.
+struct Parted<B> {
+    id: Arc<str>,
+    token: Weak<Token<Arc<B>>>,
 }
 
 struct Entry<B, M> {
@@ -267,9 +273,21 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         rest
     }
 
+    /// Requests that are in flight at members of this id that were removed or replaced, and at the one that is if it
+    /// drains, by whoever's wish.
+    pub(super) fn still_open(&mut self, id: &str) -> usize {
+        let parted = self.parted.iter().filter(|parted| *parted.id == *id);
+        let parting = self.parting.iter().filter(|token| &*token.live.id == id);
+        let gone: usize = parted.map(|parted| parted.token.strong_count()).sum();
+        let going: usize = parting.map(|token| Arc::strong_count(token) - 1).sum();
+        let draining = self.entry(id);
+        let draining = draining.filter(|entry| entry.drain != Drain::No || entry.facts.standing != Standing::Ready);
+        gone + going + draining.map_or(0, |entry| entry.in_flight())
+    }
+
     /// Whether nothing is in flight, neither at a member nor at one that was.
     pub(super) fn is_at_rest(&self) -> bool {
-        let parted = self.parted.iter().all(|token| token.strong_count() == 0);
+        let parted = self.parted.iter().all(|parted| parted.token.strong_count() == 0);
         parted && self.entries.iter().flatten().all(|entry| entry.in_flight() == 0)
     }
 
@@ -317,18 +335,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             true => Layout::new(planned.groups, &self.core.selector, &members),
             false => Layout::Nobody,
         };
-        let facts = |index: &usize| {
-            let (warmth, part) = planned.warmth[*index];
-            Facts {
-                warmth,
-                part,
-                ..candidates[*index].facts
-            }
-        };
-        let facts = planned.order.iter().map(facts).collect();
+        let facts = planned.order.iter().map(|index| planned.facts[*index]).collect();
         drop(candidates);
-        for (entry, (warmth, part)) in self.entries.iter_mut().flatten().zip(planned.warmth) {
-            (entry.facts.warmth, entry.facts.part) = (warmth, part);
+        for (entry, facts) in self.entries.iter_mut().flatten().zip(planned.facts) {
+            (entry.facts.warmth, entry.facts.part) = (facts.warmth, facts.part);
         }
         self.panics = planned.panics;
         self.warming = planned.again.map(|again| now + again);
@@ -358,8 +368,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
 
     /// Lets go of those that were removed or replaced: to be called once no published snapshot has them.
     pub(super) fn part(&mut self) {
-        self.parted.retain(|token| token.strong_count() > 0);
-        self.parted.extend(self.parting.iter().map(Arc::downgrade));
+        self.parted.retain(|parted| parted.token.strong_count() > 0);
+        self.parted.extend(self.parting.iter().map(|token| Parted {
+            id: (&*token.live.id).into(),
+            token: Arc::downgrade(token),
+        }));
         // Backends are dropped here, if no lease holds them: user code, and possibly slow.
         self.parting.clear();
     }

@@ -58,7 +58,7 @@ impl<B: Backend, S: Selector<B>> Erased<B> for S {
     fn select(&self, table: &AnyTable, pick: &Pick<'_, B, AnyMemory>) -> Option<At> {
         pick.within(
             |memory| own(&*memory.0),
-            |pick| Selector::select(self, own(&*table.0), pick),
+            |pick| pick.chosen_by::<S>(Selector::select(self, own(&*table.0), pick)),
         )
     }
 

@@ -180,7 +180,10 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Bounded<S> {
     #[inline]
     fn select(&self, table: &Self::Table, pick: &Pick<'_, B, Self::Memory>) -> Option<At> {
         let choose = |pick: &Pick<'_, B, Self::Memory>| {
-            pick.within(|memory| &memory.inner, |pick| self.inner.select(&table.inner, pick))
+            pick.within(
+                |memory| &memory.inner,
+                |pick| pick.chosen_by::<S>(self.inner.select(&table.inner, pick)),
+            )
         };
         let first = choose(pick)?;
         let scale = table.scale * (pick.total_in_flight() + 1) as f64;

@@ -5,8 +5,8 @@ use std::{fmt, time::Instant};
 use super::{
     memories::{Memories, Part},
     narrowed::Narrowed,
-    pick::Surroundings,
     roster::{At, Roster},
+    view::Surroundings,
 };
 use crate::{member::Lives, outcome::Tally};
 

@@ -95,6 +95,7 @@ mod round_robin;
 mod shortlist;
 mod strategy;
 mod subset;
+mod view;
 
 use std::{
     sync::Arc,
@@ -117,7 +118,6 @@ pub use members::Members;
 pub(crate) use narrowed::Narrowed;
 pub use peak_ewma::PeakEwma;
 pub use pick::Pick;
-pub(crate) use pick::{Obstacle, Surroundings, View};
 pub use prequal::{Prequal, PrequalTable, Probed};
 pub use random::{Random, RandomTable};
 pub use reported_load::{ReportedLoad, ReportedLoadTable, ReportedWeight};
@@ -127,6 +127,7 @@ pub(crate) use roster::{Extent, Ramp, Roster, Row};
 pub use round_robin::{RoundRobin, RoundRobinTable, Start};
 pub use strategy::{ParameterError, Strategy, StrategyError};
 pub use subset::{Client, Subset, SubsetTable};
+pub(crate) use view::{Noted, Obstacle, Surroundings, View};
 
 use crate::{
     backend::Backend,

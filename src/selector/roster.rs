@@ -180,7 +180,7 @@ impl<B> Roster<B> {
         &self.tokens[at.index()]
     }
 
-    pub(super) fn member(&self, at: At) -> MemberId {
+    pub(crate) fn member(&self, at: At) -> MemberId {
         self.members[at.index()]
     }
 

@@ -213,9 +213,11 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Subset<S> {
     #[inline]
     fn select(&self, table: &Self::Table, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
         let Some((narrowed, others)) = &table.narrowed else {
-            return self.inner.select(&table.inner, pick);
+            return pick.chosen_by::<S>(self.inner.select(&table.inner, pick));
         };
-        let chosen = pick.narrowed(narrowed, |pick| self.inner.select(&table.inner, pick));
+        let chosen = pick.narrowed(narrowed, |pick| {
+            pick.chosen_by::<S>(self.inner.select(&table.inner, pick))
+        });
         chosen.or_else(|| anybody(others, pick))
     }
 

@@ -29,6 +29,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 Command::Remove(id) => Some(self.remove(id)),
                 Command::Drain(id) => Some(self.drain(id, true)),
                 Command::Undrain(id) => Some(self.drain(id, false)),
+                Command::Rest(id, within, left) => {
+                    self.wait_for_rest(id, within, left);
+                    continue;
+                }
                 Command::Close => {
                     self.close();
                     self.closers.push(applied);

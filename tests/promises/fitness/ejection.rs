@@ -122,10 +122,8 @@ fn no_more_than_a_tenth_is_ejected_and_one_always_may_be() {
 #[test]
 fn who_does_worse_than_the_others_is_found_by_a_sweep() {
     let mut stage = judged(20, OutlierDetection::new());
-    let mut turn = 0;
     // Half of its requests fail, never five in a row.
-    for _ in 0..20 * 120 {
-        turn += 1;
+    for turn in 0..20 * 120 {
         let outcome = move |id: &str| match id {
             "3" if turn / 20 % 2 == 0 => Outcome::Failure,
             _ => Outcome::Success,

@@ -1,6 +1,8 @@
 //! Traffic is kept off bad backends quickly, never off all of them, and they are brought back gently.
 
+mod drain;
 mod ejection;
+mod explained;
 mod health;
 mod places;
 mod slow_start;
