@@ -69,8 +69,9 @@ impl Tls {
         Self::by(Trust::System)
     }
 
-    /// By these roots alone: certificates in PEM. One's own certificate authority, or the backend's own certificate where
-    /// it has signed that itself as an authority.
+    /// By these roots alone, certificates in PEM: of one's own authority, or a backend's own that it has signed itself.
+    /// One that a server shows as its own may not be an authority's (`CA:TRUE`, as `openssl req -x509` makes them unless
+    /// told otherwise).
     ///
     /// # Errors
     /// It is no PEM, or has no certificate, or one that can't be read.

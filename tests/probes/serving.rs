@@ -39,18 +39,30 @@ where
     address
 }
 
-/// A server that says this once it was asked for anything, and closes.
-pub(crate) async fn says(reply: impl Into<Vec<u8>>) -> SocketAddr {
-    let reply = Arc::new(reply.into());
+/// A server that says this at once, and no more.
+pub(crate) async fn says(words: impl Into<Vec<u8>>) -> SocketAddr {
+    let words = Arc::new(words.into());
+    serve(move |stream| say(stream, Arc::clone(&words))).await
+}
+
+/// A server that says this once it was asked for anything, and no more.
+pub(crate) async fn answers(words: impl Into<Vec<u8>>) -> SocketAddr {
+    let words = Arc::new(words.into());
     serve(move |mut stream| {
-        let reply = Arc::clone(&reply);
+        let words = Arc::clone(&words);
         async move {
-            let mut part = [0; 4096];
-            let _ = stream.read(&mut part).await;
-            let _ = stream.write_all(&reply).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+            say(stream, words).await;
         }
     })
     .await
+}
+
+async fn say(mut stream: TcpStream, words: Arc<Vec<u8>>) {
+    let _ = stream.write_all(&words).await;
+    let _ = stream.shutdown().await;
+    // Closed with bytes that were not read it would be reset, and what was said lost.
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 /// A server that says this at once, and then nothing, for ever.
