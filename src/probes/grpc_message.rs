@@ -140,18 +140,52 @@ impl Statuses {
 fn ended(headers: &HeaderMap) -> Option<Result<(), ProbeError>> {
     let status = headers.get("grpc-status")?;
     let code = status.to_str().ok().and_then(|code| code.parse().ok());
-    let message = headers
-        .get("grpc-message")
-        .map(|message| String::from_utf8_lossy(message.as_bytes()));
+    let message = headers.get("grpc-message").map(|message| decoded(message.as_bytes()));
     Some(match code {
         Some(0) => Ok(()),
         Some(code) => Err(ProbeError::Grpc {
             code,
-            message: message.unwrap_or_default().into_owned(),
+            message: message.unwrap_or_default(),
         }),
         None => Err(ProbeError::unexpected(
             "a number as grpc-status",
             excerpt(status.as_bytes()),
         )),
     })
+}
+
+/// A `grpc-message`, in which bytes may be percent-encoded. What is not so rightly stays as it is.
+fn decoded(message: &[u8]) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut bytes, mut rest) = (Vec::new(), message);
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = digit(after.first()).zip(digit(after.get(1)));
+        // Two such digits are one byte.
+        let (byte, after) = match escaped.filter(|_| *byte == b'%') {
+            Some((high, low)) => ((16 * high + low) as u8, &after[2..]),
+            None => (*byte, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_decoded_as_far_as_they_can_be() {
+        for (message, text) in [
+            ("", ""),
+            ("not%20there", "not there"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%zz%41", "%zzA"),
+            ("%C3%A4%ff", "ä\u{fffd}"),
+        ] {
+            assert_eq!(decoded(message.as_bytes()), text);
+        }
+    }
 }

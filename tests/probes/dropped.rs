@@ -19,7 +19,7 @@ use equipoise::{
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::serving::{goes_on, serve};
+use crate::serving::{goes_on_when_asked, serve};
 
 /// How many descriptors this process has of connections to that address.
 fn connections(to: SocketAddr) -> usize {
@@ -121,7 +121,7 @@ async fn a_thousand_probes_given_up_midway_leave_nothing_behind() {
 
 #[tokio::test]
 async fn nothing_is_left_of_probes_that_came_to_an_end() {
-    let address = goes_on("HTTP/1.1 200 OK\r\n\r\n", "x").await;
+    let address = goes_on_when_asked("HTTP/1.1 200 OK\r\n\r\n", [b'x'; 4096]).await;
     let endpoint = Endpoint::new("it", address);
     let (head, body) = (
         Http::get("/").unwrap(),

@@ -7,7 +7,7 @@ use http::{Method, Version};
 
 use crate::{
     asking::{asked, asked_at, refused_at, stalls},
-    serving::{answers, goes_on, nobody, resets, says_and_hangs, web},
+    serving::{answers, goes_on_when_asked, nobody, resets, says_and_hangs, web},
 };
 
 /// Expects a text.
@@ -181,25 +181,25 @@ async fn what_is_no_reply_fails() {
 #[tokio::test]
 async fn what_has_no_end_is_given_up() {
     let head = "HTTP/1.1 200 OK\r\n\r\n";
-    let said = refused_at(&well(), goes_on(head, [b'x'; 4096]).await).await;
+    let said = refused_at(&well(), goes_on_when_asked(head, [b'x'; 4096]).await).await;
     assert!(
         said.contains("of at most 65536 bytes, but there came a longer one"),
         "{said}"
     );
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    let said = refused_at(&well(), goes_on(chunked, "1\r\nx\r\n").await).await;
+    let said = refused_at(&well(), goes_on_when_asked(chunked, "1\r\nx\r\n").await).await;
     assert!(
         said.contains("of at most 65536 bytes, but there came a longer one"),
         "{said}"
     );
     // A head alone is an answer, however long its body would be.
     assert!(
-        asked_at(&Http::get("/").unwrap(), goes_on(head, "x").await)
+        asked_at(&Http::get("/").unwrap(), goes_on_when_asked(head, "x").await)
             .await
             .is_ok()
     );
     for endless in ["a: b\r\n", "x"] {
-        refused_at(&well(), goes_on("HTTP/1.1 200 OK\r\n", endless).await).await;
+        refused_at(&well(), goes_on_when_asked("HTTP/1.1 200 OK\r\n", endless).await).await;
     }
 }
 
@@ -217,7 +217,13 @@ async fn who_stalls_is_waited_for() {
         assert!(stalls(&well(), answers_and_hangs(words).await).await, "{words}");
     }
     // Interim responses without end are no answer.
-    assert!(stalls(&well(), goes_on_when_asked("HTTP/1.1 103 Early Hints\r\n\r\n").await).await);
+    assert!(
+        stalls(
+            &well(),
+            goes_on_when_asked("", "HTTP/1.1 103 Early Hints\r\n\r\n").await
+        )
+        .await
+    );
 }
 
 async fn answers_and_hangs(words: &'static str) -> std::net::SocketAddr {
@@ -226,17 +232,6 @@ async fn answers_and_hangs(words: &'static str) -> std::net::SocketAddr {
         let _ = stream.read(&mut [0; 4096]).await;
         let _ = stream.write_all(words.as_bytes()).await;
         std::future::pending().await
-    })
-    .await
-}
-
-async fn goes_on_when_asked(words: &'static str) -> std::net::SocketAddr {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    crate::serving::serve(move |mut stream| async move {
-        let _ = stream.read(&mut [0; 4096]).await;
-        while stream.write_all(words.as_bytes()).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
     })
     .await
 }

@@ -87,6 +87,25 @@ pub(crate) async fn goes_on(first: &'static str, next: impl Into<Vec<u8>>) -> So
             let mut sent = stream.write_all(first.as_bytes()).await;
             while sent.is_ok() {
                 sent = stream.write_all(&next).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await
+}
+
+/// The same, once it was asked for anything.
+pub(crate) async fn goes_on_when_asked(first: &'static str, next: impl Into<Vec<u8>>) -> SocketAddr {
+    let next = Arc::new(next.into());
+    serve(move |mut stream| {
+        let next = Arc::clone(&next);
+        async move {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let mut sent = stream.write_all(first.as_bytes()).await;
+            while sent.is_ok() {
+                sent = stream.write_all(&next).await;
+                // However much of it is read at once, others have their turn.
+                tokio::task::yield_now().await;
             }
         }
     })
