@@ -21,6 +21,9 @@ impl Sample {
     }
 }
 
+/// So many standard deviations of a binomial distribution are taken for chance: one member in some 700 is further below.
+const CHANCE: f64 = 3.0;
+
 impl OutlierDetection {
     /// Which of these members, none of which is ejected, are to be ejected, by their positions. Those first whose success
     /// rate is too far below the others', then those of whose requests too many failed, and the worst of each first: a
@@ -43,7 +46,7 @@ impl OutlierDetection {
     }
 
     /// Those below the mean by more than so many standard deviations, as Envoy and gRPC's A50 compute both: of the
-    /// success rates of the members, a member one vote however many requests it had.
+    /// success rates of the members, a member one vote however many requests it had. And by more than chance is.
     fn below_the_others(&self, samples: &[Sample]) -> Vec<(usize, EjectionReason)> {
         let Some(factor) = self.success_rate else {
             return Vec::new();
@@ -60,7 +63,14 @@ impl OutlierDetection {
         let mean = measured.iter().map(short).sum::<f64>() / count;
         let variance = measured.iter().map(|index| (short(index) - mean).powi(2)).sum::<f64>() / count;
         let threshold = mean - factor * variance.sqrt();
-        let mut below: Vec<usize> = measured.into_iter().filter(|index| short(index) < threshold).collect();
+        // What is below by chance: of as many requests that each succeed as on average.
+        let average = ((best + mean) / 100.0).clamp(0.0, 1.0);
+        let is_chance = |index: &usize| {
+            let deviation = (average * (1.0 - average) / samples[*index].total() as f64).sqrt();
+            rate(index) / 100.0 >= average - CHANCE * deviation
+        };
+        let is_below = |index: &usize| short(index) < threshold && !is_chance(index);
+        let mut below: Vec<usize> = measured.into_iter().filter(is_below).collect();
         below.sort_by(|one, other| rate(one).total_cmp(&rate(other)));
         let outlier = |index: usize| {
             let (percent, threshold) = (rate(&index), best + threshold);
@@ -219,14 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_chance_is_no_outlier() {
+        for (failed, outliers) in [(1, vec![]), (2, vec![]), (3, vec![4]), (50, vec![4])] {
+            let mut samples = vec![sample(100, 0); 4];
+            samples.push(sample(100 - failed, failed));
+            assert_eq!(indices(rates_alone().outliers(&samples)), outliers, "{failed}");
+        }
+        // The more requests, the less is chance.
+        let mut samples = vec![sample(10_000, 0); 4];
+        samples.push(sample(9_990, 10));
+        assert_eq!(indices(rates_alone().outliers(&samples)), [4]);
+    }
+
+    #[test]
     fn one_outlier_among_four_is_no_outlier() {
         let mut samples = vec![sample(1000, 0); 4];
         samples[0] = sample(0, 1000);
         let settings = rates_alone().with_success_rate_minimum(1, 1).unwrap();
         assert_eq!(settings.outliers(&samples), []);
         samples.push(sample(1000, 0));
-        assert_eq!(indices(settings.outliers(&samples)), [0]);
-        samples[0] = sample(999, 1);
         assert_eq!(indices(settings.outliers(&samples)), [0]);
     }
 
