@@ -53,7 +53,8 @@ impl Ask {
     }
 
     /// The backend to take before any other: it is taken while it is a member below its in-flight limit and was not
-    /// tried, even if it drains or has no weight, since those close a backend to new sessions only. While others wait
+    /// tried, even if it drains or has no weight, since those close a backend to new sessions only; not while it is unfit or
+    /// in maintenance. While others wait
     /// in the queue, this request waits its turn as well.
     pub fn with_home(mut self, home: Home) -> Self {
         self.home = Some(home);

@@ -22,12 +22,13 @@ pub trait Backend: Send + Sync + 'static {
         1
     }
 
-    /// 0 serves first, 1 is its backup, and so on. The lowest priority that has a member with a weight serves.
+    /// 0 serves first, 1 is its backup, and so on. The lowest priority that has a member with a weight serves; while too
+    /// few of its members are [fit](crate::health), what they are not able to take goes to the next.
     fn priority(&self) -> u8 {
         0
     }
 
-    /// Where it stands, for selectors that prefer the near.
+    /// Where it stands, for pools that [prefer the near](crate::PoolBuilder::locality).
     fn locality(&self) -> Option<&Locality> {
         None
     }

@@ -31,7 +31,7 @@
 //! - [`selector`]: which member; the strategies, and how to write one.
 //! - [`key`]: keys taken from requests, for selectors that bring the same key to the same backend; [`KeyedLayer`].
 //! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
-//! - [`health`]: who is fit; how a pool's driver asks backends.
+//! - [`health`]: who is fit: checks, ejection, panic, slow start; [`Pool::explain`] says why a request goes where it goes.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - [`ManualClock`] and [`PoolBuilder::seed`]: tests of all this that neither sleep nor depend on chance.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
@@ -47,7 +47,7 @@
 //! |---|---|---|
 //! | `tokio` | yes | the system clock, and `spawn`; without it give [`Pool::builder_on`] a [`Clock`] and spawn the [`Driver`] |
 //! | `http` | | `BalanceLayer::http` for hyper-util, reqwest and other clients that take an `http::Request` |
-//! | `serde` | | [`Strategy`] as a string in any serde format |
+//! | `serde` | | [`Strategy`] as a string in any serde format, and what a pick came to |
 //! | `sim` | | a simulation with real pools: which strategy is best for which servers |
 //! | `connect` | | backends that are services: one connected service kept for each member |
 //! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
@@ -118,6 +118,6 @@ pub use selector::{
 };
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "http"))]
+#[cfg(all(doctest, feature = "http", feature = "probes"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
