@@ -18,8 +18,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
-    ManualClock,
-    clock::Stamp,
+    clock::{ManualClock, Stamp},
     error::BoxError,
     health::{HealthProbe, Initial},
     load::LoadReport,
