@@ -182,12 +182,11 @@ impl<B: Backend, M> Checking<B, M> {
         loop {
             // First, as a driver that comes late is no backend's fault.
             self.land(now, &mut checked, cx);
-            if self.give_up(now, &mut checked) {
-                self.land(now, &mut checked, cx);
-            }
-            // Who has just been asked may have answered at once, and is to wake the driver if not. Nobody is asked twice
-            // in a turn, as an interval is longer than that.
-            if !self.ask(now) {
+            let gave_up = self.give_up(now, &mut checked);
+            let asked = self.ask(now);
+            // What was given up makes room. Who has just been asked may have answered at once, and is to wake the driver
+            // if not. Nobody is asked twice in a turn, as an interval is longer than that.
+            if !gave_up && !asked {
                 return checked;
             }
         }
