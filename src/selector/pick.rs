@@ -180,17 +180,22 @@ impl<'a, B, M> Pick<'a, B, M> {
 
     /// What this selector, one of several within each other, chose: for [`Pool::explain`](crate::Pool::explain). A selector
     /// around another passes its inner one's choice through here.
-    #[inline]
+    #[inline(always)]
     pub fn chosen_by<S>(&self, chosen: Option<At>) -> Option<At> {
         if self.view.trail.is_some() {
-            let name = type_name::<S>();
-            let name = name.split('<').next().and_then(|path| path.rsplit("::").next());
-            // One without a type tells by itself.
-            if let Some(name) = name.filter(|name| *name != "AnySelector") {
-                self.note(name, chosen);
-            }
+            self.note_choice(type_name::<S>(), chosen);
         }
         chosen
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_choice(&self, selector: &str, chosen: Option<At>) {
+        let name = selector.split('<').next().and_then(|path| path.rsplit("::").next());
+        // One without a type tells by itself.
+        if let Some(name) = name.filter(|name| *name != "AnySelector") {
+            self.note(name, chosen);
+        }
     }
 
     /// What a level chose that is no selector.

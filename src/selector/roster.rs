@@ -32,6 +32,7 @@ pub(crate) struct Roster<B> {
     ramps: Box<[Ramp]>,
     open: u32,
     homes: u32,
+    plain: bool,
 }
 
 /// A member that is brought in key by key.
@@ -131,6 +132,7 @@ impl<B> Roster<B> {
             }));
         }
         Self {
+            plain: !limited && readiness.is_empty() && ramps.is_empty(),
             tokens: tokens.into(),
             members: members.into(),
             weights: weights.into(),
@@ -168,6 +170,7 @@ impl<B> Roster<B> {
             ramps: places.iter().enumerate().filter_map(ramp).collect(),
             open: places.len() as u32,
             homes: places.len() as u32,
+            plain: self.plain,
         }
     }
 
@@ -272,10 +275,10 @@ impl<B> Roster<B> {
         self.limits.is_some()
     }
 
-    /// Whether any member has a word on whether it is ready.
+    /// Whether nothing but an ask can close a member: no limits, all ready without a word, nobody brought in by key.
     #[inline]
-    pub(crate) fn has_readiness(&self) -> bool {
-        self.readiness.is_some()
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Whether a member takes a request just now, as it says itself.

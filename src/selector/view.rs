@@ -42,14 +42,20 @@ pub(crate) struct View<'a, B> {
     pub(super) random: Cell<Generator>,
     /// Nothing but an outer selector can have closed a member: no limits, nothing tried, all ready without a word.
     pub(super) plain: bool,
-    /// Whether members that say they fail may be chosen: nobody else is left.
-    takes_failing: Cell<bool>,
-    /// Whether members that are being brought in may be chosen for any key, likewise.
-    takes_all_keys: Cell<bool>,
-    /// The request's, or one that was drawn for it.
+    takes: Cell<Takes>,
+    /// One that was drawn for a request that has none.
     key: Cell<Option<u64>>,
     /// Where levels note what they chose, if anybody wants to know.
     pub(super) trail: Option<&'a RefCell<Vec<Noted>>>,
+}
+
+/// Who may be chosen as nobody else is left.
+#[derive(Clone, Copy, Default)]
+struct Takes {
+    /// Members that say they fail.
+    failing: bool,
+    /// Members that are being brought in, for any key.
+    all_keys: bool,
 }
 
 /// What a level of a selector chose.
@@ -66,10 +72,9 @@ impl<'a, B> View<'a, B> {
             surroundings,
             now: Cell::new(None),
             random: Cell::new(random),
-            plain: !roster.is_limited() && ask.tried().is_empty() && !roster.has_readiness() && !roster.has_ramps(),
-            takes_failing: Cell::new(false),
-            takes_all_keys: Cell::new(false),
-            key: Cell::new(ask.key()),
+            plain: roster.is_plain() && ask.tried().is_empty(),
+            takes: Cell::new(Takes::default()),
+            key: Cell::new(None),
             trail: None,
         }
     }
@@ -130,8 +135,8 @@ impl<'a, B> View<'a, B> {
     /// Whether a member takes the request's key, if it is being brought in.
     #[inline]
     pub(crate) fn takes_key(&self, roster: &Roster<B>, at: At) -> bool {
-        self.plain || !roster.has_ramps() || self.takes_all_keys.get() || {
-            let key = self.key.get().unwrap_or_else(|| {
+        self.plain || !roster.has_ramps() || self.takes.get().all_keys || {
+            let key = self.ask.key().or(self.key.get()).unwrap_or_else(|| {
                 let mut random = self.random.get();
                 let key = random.next();
                 self.random.set(random);
@@ -151,18 +156,21 @@ impl<'a, B> View<'a, B> {
         match roster.condition(at) {
             Condition::Ready => true,
             Condition::Waiting => false,
-            Condition::Failing => self.takes_failing.get(),
+            Condition::Failing => self.takes.get().failing,
         }
     }
 
     /// From now on members that are being brought in are open for any key. Whether that may change anything.
     pub(crate) fn take_all_keys(&self) -> bool {
-        self.whole.has_ramps() && !self.takes_all_keys.replace(true)
+        let takes = self.takes.get();
+        self.takes.set(Takes { all_keys: true, ..takes });
+        self.whole.has_ramps() && !takes.all_keys
     }
 
     /// From now on members that say they fail are open.
     pub(crate) fn take_failing(&self) {
-        self.takes_failing.set(true);
+        let takes = self.takes.get();
+        self.takes.set(Takes { failing: true, ..takes });
     }
 }
 
