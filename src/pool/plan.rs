@@ -293,3 +293,6 @@ fn whole(weights: Vec<f64>) -> Vec<u32> {
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -163,7 +163,10 @@ impl<'a, B> View<'a, B> {
     /// From now on members that are being brought in are open for any key. Whether that may change anything.
     pub(crate) fn take_all_keys(&self) -> bool {
         let takes = self.takes.get();
-        self.takes.set(Takes { all_keys: true, ..takes });
+        self.takes.set(Takes {
+            all_keys: true,
+            ..takes
+        });
         self.whole.has_ramps() && !takes.all_keys
     }
 
