@@ -29,6 +29,8 @@ pub(in crate::pool) struct Sweeps {
     release: Option<Instant>,
     /// When to wake who waits for members on probation.
     probation: Option<Instant>,
+    /// Whether somebody was ejected since it was reckoned when who is to be released.
+    has_changed: bool,
 }
 
 impl Sweeps {
@@ -38,12 +40,19 @@ impl Sweeps {
             random,
             release: None,
             probation: None,
+            has_changed: false,
         }
     }
 
     pub(super) fn next(&self) -> Instant {
         let [release, probation] = [self.release, self.probation].map(|at| at.unwrap_or(self.sweep));
         self.sweep.min(release).min(probation)
+    }
+
+    /// Whether it is time to see who is to be released.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut times = [self.release, self.probation].into_iter().flatten();
+        self.has_changed || times.any(|at| at <= now)
     }
 }
 
@@ -125,23 +134,24 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 sweeps.sweep = now + detector.settings.until_sweep(fraction(&mut sweeps.random));
             }
         }
-        let (released, next) = self.registry.release(now);
-        for id in released {
+        self.release(now);
+    }
+
+    /// Lets go of who was ejected long enough.
+    fn release(&mut self, now: Instant) {
+        let Some(sweeps) = self.sweeps.as_mut().filter(|sweeps| sweeps.is_due(now)) else {
+            return;
+        };
+        let released = self.registry.release(now);
+        if released.on_probation && sweeps.probation.is_some_and(|at| at <= now) {
+            self.core.gate.call_all();
+        }
+        sweeps.probation = released.on_probation.then(|| now + PROBATION);
+        sweeps.release = released.next;
+        sweeps.has_changed = false;
+        for id in released.ids {
             self.dirty = true;
             self.news.push(Event::ProbationStarted { id });
-        }
-        let on_probation = self.registry.is_anybody_on_probation();
-        if let Some(sweeps) = &mut self.sweeps {
-            sweeps.release = next;
-            if sweeps.probation.is_some_and(|at| at <= now) {
-                core.gate.call_all();
-                sweeps.probation = None;
-            }
-            if !on_probation {
-                sweeps.probation = None;
-            } else if sweeps.probation.is_none() {
-                sweeps.probation = Some(now + PROBATION);
-            }
         }
     }
 
@@ -164,6 +174,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let ejected = guarded(|| registry.eject(&id, member, &reason, settings, now));
         if let Some(time) = self.unless_failed(ejected).flatten() {
             self.dirty = true;
+            if let Some(sweeps) = &mut self.sweeps {
+                sweeps.has_changed = true;
+            }
             self.news.push(Event::Ejected { id, reason, time });
         }
     }

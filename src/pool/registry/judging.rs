@@ -23,6 +23,16 @@ pub(in crate::pool) struct Told {
     pub(in crate::pool) standing: Option<Standing>,
 }
 
+/// Whose ejection is over.
+#[derive(Default)]
+pub(in crate::pool) struct Released {
+    pub(in crate::pool) ids: Vec<Arc<str>>,
+    /// Whether anybody is on probation.
+    pub(in crate::pool) on_probation: bool,
+    /// When the next ejection will be over.
+    pub(in crate::pool) next: Option<Instant>,
+}
+
 /// A member's state for all its incarnations, and its newest backend.
 type Known<B, M> = (Arc<Live<Remembered<B, M>>>, Arc<B>);
 
@@ -148,23 +158,18 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         true
     }
 
-    /// Who was ejected long enough, and when the next will have been. O(members).
-    pub(in crate::pool) fn release(&mut self, now: Instant) -> (Vec<Arc<str>>, Option<Instant>) {
-        let mut released = Vec::new();
-        let mut next = None;
+    /// Lets go of who was ejected long enough. O(members).
+    pub(in crate::pool) fn release(&mut self, now: Instant) -> Released {
+        let mut released = Released::default();
         for entry in self.entries.iter_mut().flatten().filter(|entry| entry.is_ejected()) {
             if entry.sentence.serve(now) {
                 entry.sentenced();
-                released.push(Arc::clone(&entry.id));
+                released.ids.push(Arc::clone(&entry.id));
             }
-            next = [next, entry.sentence.until()].into_iter().flatten().min();
+            released.on_probation |= entry.facts.ejection == Ejection::Probation;
+            released.next = [released.next, entry.sentence.until()].into_iter().flatten().min();
         }
-        (released, next)
-    }
-
-    pub(in crate::pool) fn is_anybody_on_probation(&self) -> bool {
-        let mut entries = self.entries.iter().flatten();
-        entries.any(|entry| entry.facts.ejection == Ejection::Probation)
+        released
     }
 
     /// A sweep: who has done worse than the others of its priority since the last. Runs the backends' code.

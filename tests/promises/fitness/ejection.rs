@@ -120,6 +120,29 @@ fn no_more_than_a_tenth_is_ejected_and_one_always_may_be() {
 }
 
 #[test]
+fn each_priority_has_a_cap_of_its_own() {
+    let tier =
+        |priority: u8| (0..10).map(move |index| endpoint(&format!("{priority}-{index}")).with_priority(priority));
+    let mut stage = Stage::new("round_robin", tier(0).chain(tier(1)).collect(), |pool, check| {
+        pool.health_check(check).outlier_detection(OutlierDetection::new())
+    });
+    // A part of the first fails its probes, so that both serve.
+    for index in 5..10 {
+        stage.answers.set(&format!("0-{index}"), Err("no"));
+    }
+    stage.pass(8 * SECOND);
+    for _ in 0..2_000 {
+        stage.request(|_| Outcome::Failure);
+    }
+    let ejected: Vec<String> = ejections(&stage.told()).into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(ejected.len(), 2, "{ejected:?}");
+    assert!(
+        ejected.iter().any(|id| id.starts_with("0-")) && ejected.iter().any(|id| id.starts_with("1-")),
+        "{ejected:?}"
+    );
+}
+
+#[test]
 fn who_does_worse_than_the_others_is_found_by_a_sweep() {
     let mut stage = judged(20, OutlierDetection::new());
     // Half of its requests fail, never five in a row.

@@ -1,6 +1,6 @@
 //! What probes say.
 
-use equipoise::{Health, Home, Standing, health::Initial};
+use equipoise::{Health, Home, LoadReport, Standing, health::Initial};
 
 use super::*;
 
@@ -125,6 +125,22 @@ fn a_report_sets_weight_and_standing() {
     stage.pass(6 * SECOND);
     assert_eq!(reached(&mut stage.pool, 9), ["a", "c", "d"]);
     assert_eq!(stage.member("a").percent, 50);
+}
+
+#[test]
+fn a_load_that_is_reported_comes_to_the_selector() {
+    let mut stage = Stage::new("reported_load", endpoints(&["a", "b"]), |pool, check| {
+        pool.health_check(check)
+    });
+    for (id, utilization) in [("a", 0.9), ("b", 0.3)] {
+        let load = LoadReport::new().with_utilization(utilization).unwrap();
+        let load = load.with_qps(100.0).unwrap();
+        stage.answers.set(id, Ok(Report::new().with_load(load)));
+    }
+    // It believes reports 10 s after the first.
+    stage.pass(20 * SECOND);
+    let shares = stage.shares(3_000);
+    assert!(is_near(shares["b"], 0.75), "{shares:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn stage(strategy: &str, count: usize) -> Stage {
     })
 }
 
-const STRATEGIES: [&str; 10] = [
+const STRATEGIES: [&str; 16] = [
     "random",
     "round_robin",
     "least_loaded",
@@ -26,6 +26,12 @@ const STRATEGIES: [&str; 10] = [
     "rendezvous",
     "jump",
     "ip_hash",
+    "least_time",
+    "prequal",
+    "reported_load",
+    "bounded(maglev(size=10007))",
+    "bounded(least_loaded)",
+    "subset(round_robin,size=20)",
 ];
 
 #[test]
@@ -43,9 +49,10 @@ fn a_newcomer_s_share_follows_the_ramp() {
             let share = stage.shares(if part < 0.15 { 200_000 } else { 60_000 })["new"];
             // Of weights w among nine whole ones; of keys that part of its tenth, of which a ring has more or less.
             let exact = match strategy {
-                "random" | "round_robin" | "least_loaded" | "fleet_least_loaded" | "peak_ewma" => part / (9.0 + part),
                 "ring(size=2000)" => ring * part,
-                _ => full * part,
+                "jump" | "rendezvous" | "ip_hash" => full * part,
+                keyed if keyed.contains("maglev") => full * part,
+                _ => part / (9.0 + part),
             };
             assert!(
                 (share / exact - 1.0).abs() < 0.1,
