@@ -83,6 +83,16 @@ pub enum Event {
         /// Its id.
         id: Arc<str>,
     },
+    /// A member is being brought in: it has a part of its share, which grows.
+    SlowStartStarted {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A member that was brought in has its whole share.
+    SlowStartEnded {
+        /// Its id.
+        id: Arc<str>,
+    },
     /// Of the members of a priority too few are fit, so that all count.
     PanicStarted {
         /// The priority.

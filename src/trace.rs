@@ -31,6 +31,8 @@ pub(crate) fn change(pool: Option<&str>, event: &Event) {
         }
         Event::ProbationStarted { id } => info!(target: POOL, pool, backend = &**id, "on probation"),
         Event::EjectionEnded { id } => info!(target: POOL, pool, backend = &**id, "ejection ended"),
+        Event::SlowStartStarted { id } => info!(target: POOL, pool, backend = &**id, "slow start started"),
+        Event::SlowStartEnded { id } => info!(target: POOL, pool, backend = &**id, "slow start ended"),
         Event::PanicStarted { priority } => warn!(target: POOL, pool, priority, "panic started"),
         Event::PanicEnded { priority } => info!(target: POOL, pool, priority, "panic ended"),
         Event::DiscoveryFailed { error } => warn!(target: POOL, pool, error = &**error, "discovery failed"),

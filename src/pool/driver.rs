@@ -156,6 +156,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 self.retired.push(shared.publish(snapshot));
                 self.dirty = false;
                 self.tell_panics(&panics);
+                self.news.extend(self.registry.warmed());
                 self.publishing = Retry::default();
                 let parted = guarded(|| self.registry.part());
                 self.unless_failed(parted);

@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     backend::Backend,
+    event::Event,
     fitness::{Ejection, Standing},
-    health::Sentence,
+    health::{Sentence, Warmth},
     key::HashFunction,
     member::{Counts, Live, MemberId, Remembered, Replaced, Token},
     outcome::Tally,
@@ -48,6 +49,8 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     panics: Vec<u8>,
     /// When members that are being brought in want the next snapshot.
     warming: Option<Instant>,
+    /// What has become of such members with the last snapshot.
+    warmed: Vec<Event>,
 }
 
 /// Gone, but for its leases.
@@ -138,6 +141,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             rules,
             panics: Vec::new(),
             warming: None,
+            warmed: Vec::new(),
         }
     }
 
@@ -338,6 +342,12 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let facts = planned.order.iter().map(|index| planned.facts[*index]).collect();
         drop(candidates);
         for (entry, facts) in self.entries.iter_mut().flatten().zip(planned.facts) {
+            let id = || Arc::clone(&entry.id);
+            match (entry.facts.warmth, facts.warmth) {
+                (Warmth::Cold, Warmth::Since(_)) => self.warmed.push(Event::SlowStartStarted { id: id() }),
+                (Warmth::Since(_), Warmth::Warm) => self.warmed.push(Event::SlowStartEnded { id: id() }),
+                _ => {}
+            }
             (entry.facts.warmth, entry.facts.part) = (facts.warmth, facts.part);
         }
         self.panics = planned.panics;

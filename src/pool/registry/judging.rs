@@ -8,6 +8,7 @@ use std::{
 use super::{Entry, Registry};
 use crate::{
     backend::Backend,
+    event::Event,
     fitness::{Ejection, EjectionReason, Health, Standing},
     health::{OutlierDetection, Report, Sample},
     member::{Live, MemberId, Remembered},
@@ -70,6 +71,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Priorities whose members all count, as published last.
     pub(in crate::pool) fn panics(&self) -> &[u8] {
         &self.panics
+    }
+
+    /// What has become of members that are brought in, with the last snapshot.
+    pub(in crate::pool) fn warmed(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.warmed)
     }
 
     /// When members that are being brought in want the next snapshot.

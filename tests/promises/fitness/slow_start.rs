@@ -168,6 +168,19 @@ fn a_newcomer_serves_every_key_where_nobody_else_does() {
 }
 
 #[test]
+fn its_begin_and_its_end_are_told() {
+    let mut stage = stage("random", 2);
+    drop(stage.pool.handle().insert(endpoint("new")));
+    let id: Arc<str> = "new".into();
+    let started = Event::SlowStartStarted { id: Arc::clone(&id) };
+    assert_eq!(stage.told(), [Event::Added { id: Arc::clone(&id) }, started]);
+    stage.pass(WINDOW - SECOND);
+    assert_eq!(stage.told(), []);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.told(), [Event::SlowStartEnded { id }]);
+}
+
+#[test]
 fn each_weight_counts_while_it_grows() {
     let backends = vec![endpoint("a").with_weight(1), endpoint("b").with_weight(3)];
     let mut stage = Stage::new("random", backends, |pool, _| pool.slow_start(SlowStart::over(WINDOW)));
