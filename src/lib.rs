@@ -36,6 +36,7 @@
 //! - [`ManualClock`] and [`PoolBuilder::seed`]: tests of all this that neither sleep nor depend on chance.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
+//! - `probes` (feature `probes`): ready-made health probes: TCP, HTTP, gRPC, HAProxy's agent-check, any async function.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
 //! - `orca` (feature `orca`): load that servers report with their answers, for the server and for the client.
 //! - `sim` (feature `sim`): a simulation that shows which strategy is best for which servers.
@@ -50,6 +51,7 @@
 //! | `sim` | | a simulation with real pools: which strategy is best for which servers |
 //! | `connect` | | backends that are services: one connected service kept for each member |
 //! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
+//! | `probes` | | ready-made health probes: TCP, HTTP, gRPC, HAProxy's agent-check, any async function |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
 //! | `testing` | | for those who write selectors and services: a property suite, scripted backends |
@@ -77,6 +79,8 @@ mod needs;
 pub mod orca;
 mod outcome;
 mod pool;
+#[cfg(feature = "probes")]
+pub mod probes;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod readiness;

@@ -121,3 +121,69 @@ async fn redis_replicas_says_what_it_needs() {
         assert!(said.contains("PRIMARY REPLICA..."), "{said}");
     }
 }
+
+/// Runs a probe once: how it ended, and all that it said.
+#[cfg(feature = "probes")]
+async fn probed(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = run("health_probes", arguments).await;
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[cfg(feature = "probes")]
+#[tokio::test]
+async fn health_probes_says_who_is_fit() {
+    let ((address, requests), nobody) = (count().await, "127.0.0.1:1");
+    let (address, origin) = (address.to_string(), format!("http://{address}"));
+    for arguments in [
+        &["tcp", &address][..],
+        &["http", &origin],
+        &["http", &origin, "/health", "^[0-9]+$"],
+        &["command", &address, "test", "-n"],
+    ] {
+        assert_eq!(probed(arguments).await, (Some(0), "fit\n".to_owned()), "{arguments:?}");
+    }
+    assert_eq!(requests.load(SeqCst), 2);
+    for (arguments, why) in [
+        (&["tcp", nobody][..], "no connection to 127.0.0.1:1: "),
+        (&["redis", nobody], "no connection to 127.0.0.1:1: "),
+        (
+            &["redis", &address],
+            r"expected '+PONG\r\n', but there came 'HTTP/1.1 400 Bad Request",
+        ),
+        (&["postgres", nobody], "no connection to 127.0.0.1:1: "),
+        (&["agent", nobody], "no connection to 127.0.0.1:1: "),
+        (&["grpc", "http://127.0.0.1:1"], "no connection to 127.0.0.1:1: "),
+        (
+            &["http", &origin, "/", "^x"],
+            "expected a body that matches '^x', but there came one of 1 bytes",
+        ),
+        (&["command", &address, "test", "-z"], "exit status: 1"),
+    ] {
+        let (code, said) = probed(arguments).await;
+        assert!(said.starts_with(&format!("not fit: {why}")), "{arguments:?}: {said}");
+        assert_eq!(code, Some(1), "{said}");
+    }
+    for arguments in [
+        &[][..],
+        &["tcp"],
+        &["udp", nobody],
+        &["http", "127.0.0.1:80"],
+        &["http", &origin, "health"],
+        &["command", nobody],
+        &["tcp", nobody, "more"],
+    ] {
+        let (code, said) = probed(arguments).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("expected"), "{said}");
+    }
+}
+
+#[cfg(feature = "probes")]
+#[tokio::test]
+async fn health_probes_gives_up_after_its_time() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (code, said) = probed(&["redis", &address]).await;
+    assert_eq!((code, said.as_str()), (Some(1), "not fit: no answer within 2 s\n"));
+}

@@ -34,8 +34,9 @@ const CORE: [&str; 19] = [
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
-const PUBLIC: [&str; 12] = [
-    "key", "load", "selector", "health", "balance", "http", "testing", "connect", "proxy", "server", "orca", "sim",
+const PUBLIC: [&str; 13] = [
+    "key", "load", "selector", "health", "balance", "http", "testing", "connect", "probes", "proxy", "server", "orca",
+    "sim",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

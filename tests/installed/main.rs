@@ -14,6 +14,8 @@ mod keyed;
 mod nginx;
 mod nginx_ring;
 mod pattern;
+#[cfg(feature = "probes")]
+mod probes;
 #[allow(dead_code, reason = "others use the rest of it")]
 mod program;
 mod proxied;
