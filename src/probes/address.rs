@@ -300,7 +300,7 @@ mod tests {
                 "{text}"
             );
         }
-        let origin: Origin = "http://a%41".parse().unwrap();
+        let origin: Origin = "http://a!b".parse().unwrap();
         assert!(origin.address().is_err());
     }
 }

@@ -93,7 +93,8 @@ async fn line(wire: &mut dyn Wire) -> Result<Vec<u8>, ProbeError> {
             line.truncate(end);
             return Ok(line);
         }
-        if count == 0 || line.len() == LONGEST {
+        // The end, or no more room.
+        if count == 0 {
             let expected = format!("a line of at most {LONGEST} bytes that ends with CR or LF");
             return Err(ProbeError::unexpected(expected, excerpt(&line)));
         }

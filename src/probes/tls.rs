@@ -29,7 +29,7 @@ use super::{
 ///
 /// The certificate has to be for the backend's host, or for the host that the probe's request names, or for what
 /// [`name`](Tls::name) says; that name is also sent (SNI), unless it is an IP address. Handshakes are never abbreviated, so
-/// that a certificate that has expired is seen with the next probe.
+/// that a certificate that has expired is seen with the next probe; each takes several times the work of a plain request.
 #[derive(Clone, Debug)]
 pub struct Tls {
     trust: Trust,

@@ -33,10 +33,10 @@ fn connections(to: SocketAddr) -> usize {
         .lines()
         .skip(1)
         .map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let remote = rows.filter(|row| row[2].ends_with(&port));
-    remote
-        .filter(|row| ours.contains(&format!("socket:[{}]", row[9])))
-        .count()
+    let there = rows.filter(|row| row[2].ends_with(&port));
+    // A set: of a table that changes while it is read some rows may be read twice.
+    let sockets: BTreeSet<String> = there.map(|row| format!("socket:[{}]", row[9])).collect();
+    sockets.intersection(&ours).count()
 }
 
 fn tasks() -> usize {
@@ -54,7 +54,8 @@ where
         let probes = join_all((0..50).map(|_| probe.probe(&endpoint)));
         let mut probes = Box::pin(probes);
         let all_are_midway = async {
-            while reached.load(SeqCst) < round * 50 {
+            // Of a table that changes while it is read some rows may not be read at all.
+            while reached.load(SeqCst) < round * 50 || connections(address) != 50 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -63,7 +64,6 @@ where
             () = all_are_midway => {}
             () = tokio::time::sleep(Duration::from_secs(20)) => panic!("{name}: not midway"),
         }
-        assert_eq!(connections(address), 50, "{name}");
         drop(probes);
         // At once, not once a task has been told.
         assert_eq!(connections(address), 0, "{name}");
