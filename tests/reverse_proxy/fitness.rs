@@ -93,6 +93,9 @@ async fn who_comes_back_is_brought_in() {
     let (address, origin) = (b.address, b.http());
     drop(b);
     told(&proxy, &["health changed", &origin, "failing"]).await;
+    let told_why = proxy.stderr();
+    let why = told_why.lines().find(|line| line.contains("failing")).unwrap();
+    assert_eq!(why.matches("refused").count(), 1, "{why}");
     let _b = Backend::again(address, "b again").await;
     told(&proxy, &["health changed", &origin, "passing"]).await;
     // A tenth of its share, that is of one half of all.
