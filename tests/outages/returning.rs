@@ -35,6 +35,8 @@ async fn who_was_ejected_returns_by_a_single_request() {
         told(&mut events, ejected).await,
         EjectionReason::ConsecutiveFailures { count: 5 }
     );
+    // So that there would be time for others beside the one on probation.
+    backends[0].answer(Manner::Slow);
     // What was on its way to it when it was ejected is there by then.
     let from = Instant::now() + base / 2;
     told(&mut events, on_probation).await;
