@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use equipoise::{BalanceLayer, BoxError, Error, Event, Events, Pool, PoolBuilder, RoundRobin, http::HttpEndpoint};
+use equipoise::{
+    BalanceLayer, BoxError, Error, Event, Events, Health, Pool, PoolBuilder, RoundRobin, http::HttpEndpoint,
+};
 use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -136,4 +138,12 @@ pub(crate) async fn told<T>(events: &mut Events, mut said: impl FnMut(Event) -> 
     tokio::time::timeout(Duration::from_secs(20), found)
         .await
         .expect("it happens")
+}
+
+/// A member is this, by its probes.
+pub(crate) async fn becomes(events: &mut Events, health: Health) {
+    told(events, |event| {
+        matches!(event, Event::HealthChanged { health: now, .. } if now == health).then_some(())
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     backend::{Backend, NEVER},
-    balancer::{Balancer, told},
+    balancer::{Balancer, becomes, told},
     outage::check,
 };
 
@@ -27,16 +27,10 @@ async fn restart(balancer: &Balancer, backend: &mut Backend, drains: bool) -> bo
         is_drained = tokio::time::timeout(DEADLINE, drained).await.is_ok();
     }
     backend.end(if is_drained { "TERM" } else { "KILL" }).await;
-    let mut becomes = async |health| {
-        told(&mut events, |event| {
-            matches!(event, Event::HealthChanged { health: now, .. } if now == health).then_some(())
-        })
-        .await;
-    };
-    becomes(Health::Failing).await;
+    becomes(&mut events, Health::Failing).await;
     *backend = Backend::start(backend.id);
     assert!(!handle.insert(backend.endpoint()).await.unwrap());
-    becomes(Health::Passing).await;
+    becomes(&mut events, Health::Passing).await;
     if drains {
         assert!(handle.undrain(backend.id).await.unwrap());
     }

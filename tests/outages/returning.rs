@@ -2,20 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use equipoise::{EjectionReason, Event, Events, Health, OutlierDetection, SlowStart};
+use equipoise::{EjectionReason, Event, Health, OutlierDetection, SlowStart};
 
 use crate::{
     backend::{Backend, Manner},
-    balancer::{Balancer, told},
+    balancer::{Balancer, becomes, told},
     outage::check,
 };
-
-async fn becomes(events: &mut Events, health: Health) {
-    told(events, |event| {
-        matches!(event, Event::HealthChanged { health: now, .. } if now == health).then_some(())
-    })
-    .await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_ejected_returns_by_a_single_request() {
@@ -69,7 +62,7 @@ async fn who_was_ejected_returns_by_a_single_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_share_of_who_returns_follows_the_ramp() {
-    const WINDOW: Duration = Duration::from_secs(6);
+    const WINDOW: Duration = Duration::from_secs(10);
     let mut backends = ["returning", "b", "c", "d", "e"].map(Backend::start);
     let at_once = Balancer::new(&backends, |pool| pool.health_check(check()));
     let gently = Balancer::new(&backends, |pool| {

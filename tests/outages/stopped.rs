@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use equipoise::{Event, Health};
+use equipoise::Health;
 
-use crate::{balancer::told, outage::Outage};
+use crate::{balancer::becomes, outage::Outage};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_stopped_is_kept_off_and_back_when_it_goes_on() {
@@ -22,11 +22,7 @@ async fn who_is_stopped_is_kept_off_and_back_when_it_goes_on() {
     let from = Instant::now();
     outage.bad().signal("CONT");
     for events in &mut events {
-        told(events, |event| match event {
-            Event::HealthChanged { health, .. } => Some(assert_eq!(health, Health::Passing)),
-            _ => None,
-        })
-        .await;
+        becomes(events, Health::Passing).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let port = outage.bad().port;
