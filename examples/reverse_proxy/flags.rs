@@ -12,7 +12,10 @@ use equipoise::{
     server::Server,
 };
 
-use crate::keys::{self, Key};
+use crate::{
+    fitness::Fitness,
+    keys::{self, Key},
+};
 
 const HELP: &str = "\
 A streaming reverse proxy for HTTP/1.1 and h2c.
@@ -23,6 +26,14 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --strategy TEXT      which backend: one of those below; least_loaded unless said otherwise
   --key TEXT           what strategies go by that bring the same to the same: client (unless said otherwise), path,
                        header:NAME, cookie:NAME or query:NAME; several are combined in their order
+  --health PATH        asks every backend for this with GET, with [,expect=TEXT][,interval=T][,timeout=T] behind it: a
+                       status of 200 to 399, and the text in the body, again and again each 5s and within 1s; who does
+                       not answer so three times in a row gets no requests until it does twice
+  --outliers WORD      on (unless said otherwise): a backend gets no requests for a while that fails five in a row, or
+                       many more than the others; or off
+  --panic-threshold N  below this percentage of fit backends all get requests; 50 unless said otherwise, 0 for never
+  --slow-start T       a backend that comes back is brought in over this time, while others serve; at once without
+  --locality TEXT      REGION[/ZONE] of this proxy: backends of the same come first
   --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
 
 Times, such as 500ms, 5s, 2m or 1h:
@@ -54,6 +65,7 @@ pub(crate) struct Flags {
     pub(crate) strategy: Strategy,
     pub(crate) keys: Vec<Key>,
     pub(crate) backends: Vec<HttpEndpoint>,
+    pub(crate) fitness: Fitness,
     pub(crate) proxy: ProxyLayer,
     pub(crate) upstream: UpstreamBuilder,
     pub(crate) server: Server,
@@ -72,6 +84,7 @@ impl Wish {
             strategy: Strategy::default(),
             keys: Vec::new(),
             backends: Vec::new(),
+            fitness: Fitness::default(),
             proxy: ProxyLayer::new(),
             upstream: Upstream::builder(),
             server: Server::new(),
@@ -102,6 +115,9 @@ impl Flags {
             "--backend" => {
                 let backend = backend(&value(), &self.backends)?;
                 self.backends.push(backend);
+            }
+            "--health" | "--outliers" | "--panic-threshold" | "--slow-start" | "--locality" => {
+                self.fitness = self.fitness.with(flag, &value())?;
             }
             "--trust" => self.proxy = trust(self.proxy, &value())?,
             "--header-timeout" => self.server = self.server.header_timeout(time(flag, &value())?),
@@ -156,7 +172,7 @@ fn trust(proxy: ProxyLayer, text: &str) -> Result<ProxyLayer, String> {
     (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{}': {allowed}", text.escape_debug()))
 }
 
-fn time(flag: &str, text: &str) -> Result<Duration, String> {
+pub(crate) fn time(flag: &str, text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let millis = match unit {

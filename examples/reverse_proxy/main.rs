@@ -6,6 +6,7 @@
 //! around that, and a server before it. What is here is the command line and the signals: SIGTERM or SIGINT stops
 //! accepting and lets what is open finish within the grace; a second one ends at once.
 
+mod fitness;
 mod flags;
 mod keys;
 mod signals;
@@ -46,12 +47,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), BoxError> {
-    // With feature `tracing`: who comes, who goes, and every request that failed.
+    // With feature `tracing`: who comes, who goes, who is fit, and every request that failed.
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let pool = Pool::builder()
         .selector(flags.strategy.selector())
-        .backends(flags.backends)
-        .spawn();
+        .backends(flags.backends);
+    let pool = flags.fitness.build(pool).spawn();
     let proxy = ServiceBuilder::new()
         .layer(flags.proxy)
         .layer(KeyedLayer::new(flags.keys))

@@ -122,9 +122,10 @@ impl fmt::Display for ProbeError {
 }
 
 impl error::Error for ProbeError {
+    /// What is beneath the I/O error, whose own words are told already: who tells all causes tells each once.
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Connect { source, .. } | Self::Tls { source, .. } => Some(source),
+            Self::Connect { source, .. } | Self::Tls { source, .. } => error::Error::source(source),
             _ => None,
         }
     }

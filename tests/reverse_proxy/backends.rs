@@ -67,6 +67,13 @@ impl Backend {
 
     /// One that was just dropped comes back, under the same address and with a name of its own.
     pub(crate) async fn again(address: SocketAddr, name: &'static str) -> Self {
+        // The other's task may not have ended yet.
+        soon(async {
+            while TcpListener::bind(address).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         Self::start_at(address, move |stream| answer(stream, name, String::new())).await
     }
 

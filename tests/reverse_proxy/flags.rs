@@ -45,6 +45,40 @@ fn what_it_does_not_understand_it_names() {
         (&["--grace", "25"], &["invalid --grace '25'", "s, m or h"]),
         (&["--grace", "-1s"], &["invalid --grace '-1s'"]),
         (&["--grace", "4294967296s"], &["invalid --grace '4294967296s'"]),
+        (&["--health", "up"], &["invalid --health 'up'", "begins with '/'"]),
+        (
+            &["--health", "/up,often"],
+            &["invalid --health '/up,often'", "[,interval=T]"],
+        ),
+        (
+            &["--health", "/up,rise=2"],
+            &["invalid --health '/up,rise=2'", "[,expect=TEXT]"],
+        ),
+        (
+            &["--health", "/up,expect="],
+            &["invalid --health '/up,expect='", "text"],
+        ),
+        (
+            &["--health", "/up,interval=5"],
+            &["invalid --health '/up,interval=5'", "interval '5'", "s, m or h"],
+        ),
+        (
+            &["--health", "/up,interval=0s"],
+            &["invalid --health '/up,interval=0s'", "interval", "1 ms to 24 h"],
+        ),
+        (
+            &["--health", "/up,timeout=1s,timeout=2s"],
+            &["invalid --health", "each once"],
+        ),
+        (&["--health", "/u\np"], &["invalid --health '/u\\np'"]),
+        (&["--outliers", "maybe"], &["invalid --outliers 'maybe'", "on or off"]),
+        (
+            &["--panic-threshold", "101"],
+            &["invalid --panic-threshold '101'", "0 to 100"],
+        ),
+        (&["--panic-threshold", "+5"], &["invalid --panic-threshold '+5'"]),
+        (&["--slow-start", "30"], &["invalid --slow-start '30'", "s, m or h"]),
+        (&["--locality", "/"], &["invalid --locality '/'", "REGION/ZONE"]),
         (
             &["--strategy", "ring(si\nze=1)"],
             &["invalid --strategy 'ring(si\\nze=1)'"],
@@ -80,6 +114,11 @@ fn help_is_no_mistake() {
             "least_loaded(d=8)",
             "--grace",
             "--trust",
+            "--health",
+            "--outliers",
+            "--panic-threshold",
+            "--slow-start",
+            "--locality",
         ] {
             assert!(stdout.contains(flag), "{flag} is not in {stdout}");
         }

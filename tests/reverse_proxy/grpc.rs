@@ -166,7 +166,7 @@ impl Health for Service {
 
 fn before(backends: &[Backend; 2]) -> Proxy {
     let origins = backends.each_ref().map(|backend| backend.origin.clone());
-    Proxy::start(&origins, &["--strategy", "round_robin"])
+    Proxy::start(&origins, &["--strategy", "round_robin", "--outliers", "off"])
 }
 
 async fn connect(proxy: &Proxy) -> HealthClient<Channel> {

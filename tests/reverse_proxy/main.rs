@@ -1,12 +1,13 @@
 //! The example `reverse_proxy` as the program that it is, between real clients and real servers: WebSockets, gRPC,
 //! signals, backends that die and clients that dawdle. What needs installed programs is in `tests/installed`.
-#![cfg(all(not(loom), unix, feature = "proxy", feature = "orca"))]
+#![cfg(all(not(loom), unix, feature = "orca", feature = "probes", feature = "proxy"))]
 
 mod backends;
 mod choosing;
 #[path = "../installed/example.rs"]
 mod example;
 mod failing;
+mod fitness;
 mod flags;
 mod grpc;
 mod multiplexed;
