@@ -160,10 +160,13 @@ async fn requests_that_go_on_during_the_end_are_all_answered_or_never_taken() {
                 let mut wire = Wire::new(stream);
                 wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                     .await;
-                match wire.message().await {
-                    Some(answer) => assert_eq!(answer.text(), "ok"),
-                    None => panic!("no answer after {answered}"),
-                }
+                let Some(answer) = wire.message().await else {
+                    // Made after the last look at the listening socket's queue and before its close, which resets it:
+                    // no program can tell. It is the client's last then.
+                    assert!(TcpStream::connect(address).await.is_err(), "no answer after {answered}");
+                    break;
+                };
+                assert_eq!(answer.text(), "ok");
                 answered += 1;
             }
             answered
