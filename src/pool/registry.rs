@@ -94,11 +94,8 @@ enum Drain {
 impl<B: Backend, M> Entry<B, M> {
     fn candidate(&self, serving: bool) -> Candidate<'_> {
         let backend = &self.token.backend;
-        let facts = Facts {
-            draining: self.drain != Drain::No,
-            ..self.facts
-        };
-        let weight = if serving && self.is_willing() {
+        let facts = self.facts;
+        let weight = if serving && facts.is_willing() {
             backend.weight()
         } else {
             0
@@ -113,11 +110,6 @@ impl<B: Backend, M> Entry<B, M> {
 }
 
 impl<B, M> Entry<B, M> {
-    /// Whether it takes anything new, if it has a weight and is fit.
-    fn is_willing(&self) -> bool {
-        self.drain == Drain::No && self.facts.is_willing()
-    }
-
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
         let earlier = self.earlier.iter().map(|replaced| &replaced.token);
@@ -245,6 +237,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let drained_before = entry.drain != Drain::No;
         if drains != drained_before {
             entry.drain = if drains { Drain::Draining } else { Drain::No };
+            entry.facts.draining = drains;
             self.restless |= drains;
         }
         Some(drains != drained_before)

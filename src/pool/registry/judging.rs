@@ -41,7 +41,7 @@ impl<B: Backend, M> Entry<B, M> {
     /// The priority, if it counts as one of that.
     fn tier(&self) -> Option<u8> {
         let backend = &self.token.backend;
-        let counts = self.is_willing() && backend.weight() > 0;
+        let counts = self.facts.is_willing() && backend.weight() > 0;
         counts.then(|| backend.priority())
     }
 
