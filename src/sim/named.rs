@@ -26,7 +26,7 @@ const ANTAGONISTS: Antagonists = Antagonists {
 const TIMEOUT: f64 = 100.0;
 
 /// The first 14 are the standard set, at two loads each.
-const NAMED: [Named; 28] = [
+const NAMED: [Named; 29] = [
     named("equal", "equal servers, exponential service", Ok),
     named("equal_normal", "equal servers, normal service", |scenario| {
         Ok(scenario.with_service(ServiceTime::Normal))
@@ -183,6 +183,25 @@ const NAMED: [Named; 28] = [
                     Change::of(server, at + 0.05, Befalls::Crashes),
                     Change::of(server, at + 0.075, Befalls::Serves),
                     Change::of(server, at + 0.08, Befalls::Joins),
+                ]
+            });
+            ten(scenario)?.with_changes(restarts.collect::<Vec<_>>())
+        },
+    ),
+    named(
+        "cold_restart",
+        "likewise, each joins cold: at first it takes 16 times as long, then 8, 4 and 2 times",
+        |scenario| {
+            let restarts = (0..10).flat_map(|server| {
+                let at = f64::from(server) / 10.0;
+                [
+                    Change::of(server, at, Befalls::Leaves),
+                    Change::of(server, at + 0.020, Befalls::Slows(16)),
+                    Change::of(server, at + 0.021, Befalls::Joins),
+                    Change::of(server, at + 0.035, Befalls::Slows(8)),
+                    Change::of(server, at + 0.050, Befalls::Slows(4)),
+                    Change::of(server, at + 0.065, Befalls::Slows(2)),
+                    Change::of(server, at + 0.080, Befalls::Serves),
                 ]
             });
             ten(scenario)?.with_changes(restarts.collect::<Vec<_>>())
