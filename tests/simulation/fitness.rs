@@ -56,7 +56,7 @@ fn is_blind(name: &str, fitness: &str) {
 fn a_shallow_check_finds_who_is_gone_and_not_who_fails_or_takes_long() {
     helps("crash", "health", [4.0, 4.0]);
     helps("black_hole", "health", [8.0, 4.0]);
-    helps("half_down", "health", [8.0, 8.0]);
+    helps("half_down", "health", [4.0, 4.0]);
     is_blind("fail_fast", "health");
     is_blind("slow_one", "health");
 }
