@@ -305,7 +305,7 @@ mod tests {
         let mut server = Server::new(Discipline::FirstCome, 1, 2.0);
         server.take(0, Job { id: 0, demand: 100.0 });
         assert_eq!(server.foretell(), Some(50));
-        assert_eq!(server.befall(25, Befalls::Slows(10)), []);
+        assert!(server.befall(25, Befalls::Slows(10)).is_empty());
         assert_eq!((server.foretell(), server.state), (Some(275), State::Serving));
         server.befall(125, Befalls::Serves);
         assert_eq!(server.foretell(), Some(140));
