@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use equipoise::sim::{Contender, Figures, Scenario};
 
-use super::{contender, scenario, simulate};
+use super::{SEEDS, contender, scenario, simulate};
 
 const STRATEGIES: [&str; 2] = ["round_robin", "least_loaded"];
 
@@ -77,4 +77,56 @@ fn outlier_detection_finds_any_one_of_ten_and_is_not_outpaced() {
     for name in ["black_hole", "slow_one"] {
         helps(name, "outliers", [20.0, 2.0]);
     }
+}
+
+#[test]
+fn both_are_as_good_as_either() {
+    for name in ["crash", "fail_fast", "black_hole", "slow_one"] {
+        let both = "health(depth=deep)+outliers";
+        let errors =
+            [both, "health(depth=deep)", "outliers"].map(|fitness| play(&minutes(name), "round_robin", fitness).errors);
+        assert!(errors[0] <= errors[1].min(errors[2]) + 2, "{name}: {errors:?}");
+    }
+}
+
+#[test]
+fn where_nothing_is_wrong_nobody_is_found_bad_and_nobody_waits_longer() {
+    let equal = minutes("equal").with_servers(10).unwrap();
+    for strategy in STRATEGIES {
+        let without = play(&equal, strategy, "none");
+        for fitness in ["health+outliers+slow_start", "health(depth=deep)+outliers"] {
+            let with = play(&equal, strategy, fitness);
+            assert_eq!((with.ejections, with.failing), (0, 0), "{strategy}+{fitness}");
+            assert_eq!(with.errors, without.errors, "{strategy}+{fitness}");
+            let ratio = with.p99_ms / without.p99_ms;
+            assert!((ratio - 1.0).abs() < 0.03, "{strategy}+{fitness}: {ratio}");
+        }
+    }
+}
+
+/// What fails does so anywhere: to eject whom it befalls costs his part of the work and saves nothing.
+#[test]
+fn what_fails_by_chance_ejects_nobody() {
+    // Three failures an interval at each of ten members, and at all of twenty.
+    for (servers, failures) in [(10, 0.01), (20, 0.0005)] {
+        for seed in SEEDS {
+            let some_fail = minutes("some_fail").with_servers(servers).unwrap();
+            let some_fail = some_fail.with_failures(failures).unwrap().with_seed(seed);
+            let without = play(&some_fail, "round_robin", "none");
+            let with = play(&some_fail, "round_robin", "outliers");
+            assert_eq!(with.ejections, 0, "{servers} servers, seed {seed}");
+            assert_eq!((with.errors, with.p99_ms), (without.errors, without.p99_ms));
+        }
+    }
+}
+
+#[test]
+fn who_joins_cold_is_brought_in_slowly() {
+    let cold = minutes("cold_restart");
+    let played = |strategy| ["none", "slow_start(window=10s)"].map(|fitness| play(&cold, strategy, fitness));
+    // Who sends it as much as others waits for it until it is too late.
+    let [without, with] = played("round_robin");
+    assert!(with.errors * 20 < without.errors && with.p99_ms < 0.8 * without.p99_ms);
+    let [without, with] = played("least_loaded");
+    assert!(with.errors * 3 < without.errors && with.p99_ms < 0.97 * without.p99_ms);
 }
