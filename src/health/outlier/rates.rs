@@ -72,8 +72,7 @@ impl OutlierDetection {
             let part = (1.0 - others / 100.0).clamp(0.0, 1.0);
             let expected = part * samples[*index].total() as f64;
             let deviation = (expected * (1.0 - part) + 1.0).sqrt();
-            // A member alone has no others to be below.
-            !(samples[*index].failed as f64 > expected + CHANCE * deviation)
+            samples[*index].failed as f64 <= expected + CHANCE * deviation
         };
         let is_below = |index: &usize| short(index) < threshold && !is_chance(index);
         let mut below: Vec<usize> = measured.into_iter().filter(is_below).collect();
