@@ -9,7 +9,7 @@ use std::{
 /// A flag: its name, what its value is called (without one it takes none), and what it does.
 struct Flag(&'static str, &'static str, &'static str);
 
-const FLAGS: [Flag; 26] = [
+const FLAGS: [Flag; 28] = [
     Flag(
         "--scenario",
         "NAME",
@@ -19,6 +19,11 @@ const FLAGS: [Flag; 26] = [
         "--strategies",
         "LIST",
         "some of those that --list tells, separated by commas, perhaps with @N behind one: at most N requests in flight at a server and a queue for the others, or @+N: N more than slots; all is every one with its defaults, and least_loaded@+1, fleet_least_loaded(d=all) and least_loaded(d=2); all",
+    ),
+    Flag(
+        "--fitness",
+        "LIST",
+        "plays each strategy with each of these, separated by commas, perhaps several with + between them: none; health, asking each server every 5 s, or health(depth=deep,interval=TIME,timeout=TIME,rise=N,fall=N); outliers, ejecting servers whose requests fail; slow_start or slow_start(window=TIME); panic(percent=N); or behind a strategy in --strategies, after a +; none",
     ),
     Flag("--format", "table|csv|json", "how figures are told; table"),
     Flag(
@@ -68,6 +73,11 @@ const FLAGS: [Flag; 26] = [
     Flag("--mean", "TIME", "how long they take on average"),
     Flag("--delay", "TIME", "on the way to a server, and as long back"),
     Flag("--timeout", "TIME", "a request without an answer by then has failed"),
+    Flag(
+        "--failures",
+        "NUMBER",
+        "which part of the requests fails wherever they go",
+    ),
     Flag(
         "--arrivals",
         "poisson|bursty[=MEAN]",

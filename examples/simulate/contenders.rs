@@ -1,6 +1,9 @@
 //! The strategies that are compared.
 
-use equipoise::{Strategy, sim::Contender};
+use equipoise::{
+    Strategy,
+    sim::{Contender, Fitness},
+};
 
 use crate::{command_line::CommandLine, values::wrong};
 
@@ -30,7 +33,31 @@ pub(crate) fn read(line: &CommandLine) -> Result<Vec<Contender>, String> {
             add(read(part)?);
         }
     }
-    Ok(contenders)
+    with_each_fitness(line, contenders)
+}
+
+/// Each with each of the mechanisms that are named, if any are.
+fn with_each_fitness(line: &CommandLine, contenders: Vec<Contender>) -> Result<Vec<Contender>, String> {
+    let Some(list) = line.text("--fitness") else {
+        return Ok(contenders);
+    };
+    if let Some(own) = contenders.iter().find(|one| *one.fitness() != Fitness::new()) {
+        let why = format!("expected none beside --strategies of which one has its own, {own}");
+        return Err(wrong("--fitness", &list, why));
+    }
+    let read = |text: &str| text.parse().map_err(|error| wrong("--fitness", &list, error));
+    let mut each: Vec<Fitness> = Vec::new();
+    for text in parts(&list) {
+        let fitness = read(text)?;
+        if !each.contains(&fitness) {
+            each.push(fitness);
+        }
+    }
+    let all = contenders.iter().flat_map(|contender| {
+        let with = |fitness: &Fitness| contender.clone().with_fitness(fitness.clone());
+        each.iter().map(with)
+    });
+    Ok(all.collect())
 }
 
 /// What is between commas that are in no parentheses.

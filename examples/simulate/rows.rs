@@ -12,7 +12,7 @@ struct Several<'a> {
     geometric_mean: Vec<Mean>,
 }
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 18] = [
     "scenario",
     "seed",
     "clients",
@@ -28,6 +28,8 @@ const COLUMNS: [&str; 16] = [
     "max_over_mean",
     "utilization",
     "moved_keys",
+    "ejections",
+    "failing",
     "p99_over_reference",
 ];
 
@@ -82,6 +84,8 @@ fn row(comparison: &Comparison, strategy: &str, figures: &Figures, ratio: f64) -
         number(figures.max_over_mean),
         number(figures.utilization),
         number(figures.moved_keys),
+        figures.ejections.to_string(),
+        figures.failing.to_string(),
         number(ratio),
     ]
 }

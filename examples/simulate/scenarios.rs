@@ -66,6 +66,7 @@ fn changed(line: &CommandLine, scenario: Scenario) -> Result<Scenario, String> {
         format!("a time such as 10ms, from {least:?} to {most:?}")
     })?;
     let scenario = arrivals(line, scenario)?;
+    let scenario = change.number(scenario, "--failures", Scenario::with_failures)?;
     let scenario = change.whole(scenario, "--keys", |scenario, number| {
         let keys = Keys {
             number,

@@ -12,7 +12,8 @@
 //!
 //! Who is fit serves, by priority: what the members of one can't take spills to the next. Where too few are fit all count
 //! ([`PoolBuilder::panic_threshold`](crate::PoolBuilder::panic_threshold)): traffic is kept off bad members, never off all.
-//! Who comes back is brought in by a [`SlowStart`].
+//! Who comes back is brought in by a [`SlowStart`]. `docs/fitness.md` in the repository has what each of them is worth, by
+//! simulation.
 //!
 //! A selector that wants to know how loaded members are, as [`Prequal`](crate::Prequal) does, has a probe of its own
 //! ([`PoolBuilder::probe`](crate::PoolBuilder::probe)).

@@ -96,6 +96,7 @@ impl Central {
 
     fn end(&mut self, world: &mut World<()>, id: u32, is_success: bool) {
         let request = self.requests[id as usize];
+        let is_success = is_success && !request.fails;
         world.measure.ended(id, &request, world.now + self.way, is_success);
     }
 }

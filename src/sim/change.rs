@@ -28,7 +28,10 @@ pub enum Befalls {
     /// It takes requests and never answers any of them, nor probes; what it had before it still answers. The balancers
     /// are not told.
     Swallows,
-    /// It serves again, after any of the above but leaving.
+    /// It takes so many times as long for whatever it does, what it has included: from 1 to 1,000,000. The balancers are
+    /// not told.
+    Slows(u32),
+    /// It serves again, at its own speed, after any of the above but leaving.
     Serves,
 }
 

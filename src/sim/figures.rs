@@ -28,6 +28,10 @@ pub struct Figures {
     pub utilization: f64,
     /// Which part of the requests went to another server than the last of the same key.
     pub moved_keys: f64,
+    /// How often balancers ejected a server, before and after what is measured included.
+    pub ejections: u64,
+    /// How often they found one failing its health check, likewise.
+    pub failing: u64,
 }
 
 /// What a simulation measured, with all that figures are made of.

@@ -1,11 +1,12 @@
 //! Balancers that know nothing of each other: pools, with their drivers, behind the tower face.
 
 use std::{
+    collections::HashMap,
     future::{Future, poll_fn},
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
@@ -19,13 +20,14 @@ use tower_service::Service;
 
 use super::{
     Befalls, Contender, Scenario,
-    network::{Backend, Call, Failed, Message, Network, Reply, Spoken},
+    network::{Backend, Call, Failed, Message, Network, Question, Reply, Spoken},
     server::{Job, State},
     workload::{Request, Stream},
     world::{Front, World},
 };
 use crate::{
-    Admission, AnySelector, Ask, Balance, BalanceLayer, Handle, Keyed, KeyedLayer, LoadReport, ManualClock, Pool,
+    Admission, AnySelector, Ask, Balance, BalanceLayer, Event, Events, Handle, Health, Keyed, KeyedLayer, LoadReport,
+    ManualClock, Pool,
     load::{Meter, Metered},
     selector,
 };
@@ -51,7 +53,12 @@ pub(super) struct Fleet {
     slots: u32,
     flights: Vec<Flight>,
     /// Probes that never are.
-    unanswered: Vec<oneshot::Sender<Result<LoadReport, Failed>>>,
+    unanswered: Vec<Probe>,
+    /// Probes that servers work on, by their job's number.
+    deep: HashMap<u32, Probe>,
+    next_deep: u32,
+    mean: f64,
+    verdicts: Arc<Verdicts>,
     delay: u64,
     timeout: Option<u64>,
 }
@@ -80,8 +87,40 @@ pub(super) enum Parcel {
     Request(u32),
     Answer(u32, Result<Reply, Failed>),
     Timeout(u32),
-    Probe(usize, oneshot::Sender<Result<LoadReport, Failed>>),
-    Probed(Result<LoadReport, Failed>, oneshot::Sender<Result<LoadReport, Failed>>),
+    Probe(usize, Question, Probe),
+    Probed(Result<LoadReport, Failed>, Probe),
+}
+
+/// Where the answer to a probe goes.
+type Probe = oneshot::Sender<Result<LoadReport, Failed>>;
+
+/// Jobs with these numbers are probes: no request has one.
+const DEEP: u32 = 1 << 31;
+
+/// What balancers have found of servers.
+#[derive(Default)]
+struct Verdicts {
+    ejections: AtomicU64,
+    failing: AtomicU64,
+}
+
+impl Verdicts {
+    fn note(&self, event: &Event) {
+        match event {
+            Event::Ejected { .. } => self.ejections.fetch_add(1, Relaxed),
+            Event::HealthChanged {
+                health: Health::Failing,
+                ..
+            } => self.failing.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+
+    async fn note_all(verdicts: Arc<Self>, mut events: Events) {
+        while let Some(event) = events.next().await {
+            verdicts.note(&event);
+        }
+    }
 }
 
 /// Whether anything wants to be polled.
@@ -124,6 +163,10 @@ impl Fleet {
             slots: scenario.slots,
             flights: Vec::new(),
             unanswered: Vec::new(),
+            deep: HashMap::new(),
+            next_deep: DEEP,
+            mean,
+            verdicts: Arc::default(),
             delay: (scenario.delay * mean) as u64,
             timeout: scenario.timeout.map(|timeout| (timeout * mean) as u64),
         };
@@ -146,6 +189,7 @@ impl Fleet {
             .backends((0..self.starting).map(backend))
             .probe(self.network.clone())
             .seed(seed);
+        let builder = self.contender.fitness().equip(builder, &self.network);
         let (mut pool, driver) = match self.contender.limit() {
             None => builder.build(),
             Some(limit) => {
@@ -160,6 +204,11 @@ impl Fleet {
             // Given up at once.
             drop(pool.pick(ask));
         }
+        let noting = Verdicts::note_all(Arc::clone(&self.verdicts), pool.events());
+        self.tasks.push(Box::pin(async {
+            noting.await;
+            None
+        }));
         let key: fn(&Call) -> Option<u64> = |call| call.key;
         self.clients.push(Client {
             handle: pool.handle(),
@@ -209,7 +258,7 @@ impl Fleet {
                     }
                     self.send(world, Parcel::Request(id));
                 }
-                Message::Probe(server, answer) => self.send(world, Parcel::Probe(server, answer)),
+                Message::Probe(server, question, answer) => self.send(world, Parcel::Probe(server, question, answer)),
             }
         }
     }
@@ -227,20 +276,39 @@ impl Fleet {
             Parcel::Request(id) => self.reach(world, id),
             Parcel::Answer(id, answer) => self.answer(id, answer),
             Parcel::Timeout(id) => self.answer(id, Err(Failed::TimedOut)),
-            Parcel::Probe(server, answer) => match world.servers[server].state {
-                // Dropped, it would be told that there will be no answer.
-                State::Swallowing => self.unanswered.push(answer),
-                State::Down => self.send(world, Parcel::Probed(Err(Failed::Refused), answer)),
-                State::Serving | State::FailingFast => {
-                    let load = self.load(world, server, self.meters[server].load());
-                    self.send(world, Parcel::Probed(Ok(load), answer));
-                }
-            },
+            Parcel::Probe(server, question, answer) => self.probe(world, server, question, answer),
             Parcel::Probed(load, answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.send(load);
             }
         }
+    }
+
+    /// A probe reaches its server.
+    fn probe(&mut self, world: &mut World<Parcel>, server: usize, question: Question, answer: Probe) {
+        match (world.servers[server].state, question) {
+            // Dropped, it would be told that there will be no answer.
+            (State::Swallowing, _) => self.unanswered.push(answer),
+            (State::Down, _) => self.send(world, Parcel::Probed(Err(Failed::Refused), answer)),
+            (State::FailingFast, Question::Deep) => self.send(world, Parcel::Probed(Err(Failed::Answered), answer)),
+            (State::Serving, Question::Deep) => {
+                let id = self.next_deep;
+                self.next_deep = id.checked_add(1).unwrap_or(DEEP);
+                self.deep.insert(id, answer);
+                let demand = self.mean;
+                world.serve(server, Job { id, demand });
+            }
+            (State::Serving | State::FailingFast, Question::Shallow) => {
+                let load = self.load(world, server, self.meters[server].load());
+                self.send(world, Parcel::Probed(Ok(load), answer));
+            }
+        }
+    }
+
+    /// What balancers have found: how many ejections, and how many that fail their checks.
+    pub(super) fn verdicts(&self) -> (u64, u64) {
+        let Verdicts { ejections, failing } = &*self.verdicts;
+        (ejections.load(Relaxed), failing.load(Relaxed))
     }
 
     fn answer(&mut self, id: u32, answer: Result<Reply, Failed>) {
@@ -267,6 +335,11 @@ impl Fleet {
                 world.serve(server, Job { id, demand });
             }
         }
+    }
+
+    /// The probe that this job is, if it is one.
+    fn deep_probe(&mut self, id: u32) -> Option<Probe> {
+        (id >= DEEP).then(|| self.deep.remove(&id)).flatten()
     }
 
     /// What a server says of its load, with what only it knows itself.
@@ -305,10 +378,18 @@ impl Front for Fleet {
 
     fn served(&mut self, world: &mut World<Parcel>, server: usize, id: u32) {
         self.tick(world.now);
-        if let Some(metered) = self.flights[id as usize].metered.take() {
-            let load = self.load(world, server, metered.answered(false));
+        if let Some(answer) = self.deep_probe(id) {
+            let load = self.load(world, server, self.meters[server].load());
+            self.send(world, Parcel::Probed(Ok(load), answer));
+            self.run(world);
+            return;
+        }
+        let flight = &mut self.flights[id as usize];
+        let is_good = !flight.request.fails;
+        if let Some(metered) = flight.metered.take() {
+            let load = self.load(world, server, metered.answered(!is_good));
             drop(metered);
-            let reply = Reply { is_good: true, load };
+            let reply = Reply { is_good, load };
             self.send(world, Parcel::Answer(id, Ok(reply)));
             self.run(world);
         }
@@ -316,8 +397,13 @@ impl Front for Fleet {
 
     fn lost(&mut self, world: &mut World<Parcel>, _: usize, id: u32) {
         self.tick(world.now);
-        self.flights[id as usize].metered = None;
-        self.send(world, Parcel::Answer(id, Err(Failed::Refused)));
+        match self.deep_probe(id) {
+            Some(answer) => self.send(world, Parcel::Probed(Err(Failed::Refused), answer)),
+            None => {
+                self.flights[id as usize].metered = None;
+                self.send(world, Parcel::Answer(id, Err(Failed::Refused)));
+            }
+        }
         self.run(world);
     }
 

@@ -145,6 +145,8 @@ impl Measure {
             max_over_mean: max / mean(|usage| usage.requests),
             utilization: mean(|usage| usage.slots) / self.slots,
             moved_keys: self.moved as f64 / self.keyed.max(1) as f64,
+            ejections: 0,
+            failing: 0,
         };
         Run {
             figures,
@@ -165,6 +167,7 @@ mod tests {
             client: 0,
             demand: 0.0,
             key: Some(key),
+            fails: false,
         }
     }
 

@@ -24,7 +24,8 @@
 //! # What is real
 //! Each balancer is a [`Pool`](crate::Pool) with its driver behind [`KeyedLayer`](crate::KeyedLayer) and
 //! [`BalanceLayer`](crate::BalanceLayer), as in production: selectors, leases, the first-come queue, membership, probes,
-//! what servers report (counted by a [`Meter`](crate::load::Meter)). Only what they are given is made up: the time, by a
+//! health checks and outlier detection if they are [asked for](Fitness), what servers report (counted by a
+//! [`Meter`](crate::load::Meter)). Only what they are given is made up: the time, by a
 //! [`ManualClock`](crate::ManualClock), the random numbers, by a seed, and what is at the other end of the inner service.
 //! The same seed plays the same requests, with whatever strategy: each draws from a sequence of its own.
 //!
@@ -48,6 +49,7 @@ mod central;
 mod change;
 mod contender;
 mod figures;
+mod fitness;
 mod fleet;
 mod impossible;
 mod measure;
@@ -63,6 +65,7 @@ mod world;
 pub use change::{Befalls, Change};
 pub use contender::{Contender, ContenderError, InFlightLimit};
 pub use figures::{Compared, Comparison, Figures, Load, Run};
+pub use fitness::{Check, Depth, Fitness, FitnessError};
 pub use impossible::ScenarioError;
 pub use scenario::{Antagonists, Arrivals, Discipline, Keys, Scenario};
 pub use service_time::ServiceTime;
@@ -70,18 +73,17 @@ pub use trace::{LogKey, Recorded, Trace, TraceError};
 
 use self::{central::Central, fleet::Fleet};
 
-/// Plays a scenario with a strategy.
+/// Plays a scenario with a strategy, and what keeps its requests off bad servers.
 ///
 /// # Errors
 /// If the scenario is [impossible](Scenario::check).
 pub fn simulate(scenario: &Scenario, contender: &Contender) -> Result<Run, ScenarioError> {
     scenario.check()?;
     let begin = begin(scenario);
-    Ok(world::play(
-        scenario,
-        begin,
-        &mut Fleet::new(scenario, contender, begin),
-    ))
+    let mut fleet = Fleet::new(scenario, contender, begin);
+    let mut run = world::play(scenario, begin, &mut fleet);
+    (run.figures.ejections, run.figures.failing) = fleet.verdicts();
+    Ok(run)
 }
 
 /// Plays a scenario with one central first-come queue before its servers.

@@ -26,7 +26,7 @@ const ANTAGONISTS: Antagonists = Antagonists {
 const TIMEOUT: f64 = 100.0;
 
 /// The first 14 are the standard set, at two loads each.
-const NAMED: [Named; 23] = [
+const NAMED: [Named; 29] = [
     named("equal", "equal servers, exponential service", Ok),
     named("equal_normal", "equal servers, normal service", |scenario| {
         Ok(scenario.with_service(ServiceTime::Normal))
@@ -135,6 +135,44 @@ const NAMED: [Named; 23] = [
         },
     ),
     named(
+        "flapping",
+        "one of ten servers crashes and serves again, 32 times from a quarter on",
+        |scenario| {
+            let crashes = (0..32).flat_map(|crash| {
+                let at = |half: u32| 0.25 + 0.75 * f64::from(half) / 64.0;
+                [
+                    Change::of(3, at(2 * crash), Befalls::Crashes),
+                    Change::of(3, at(2 * crash + 1), Befalls::Serves),
+                ]
+            });
+            ten(scenario)?.with_changes(crashes.collect::<Vec<_>>())
+        },
+    ),
+    named(
+        "slow_one",
+        "one of ten servers takes 100 times as long from a quarter on; time-out as above",
+        |scenario| {
+            ten(scenario)?
+                .with_timeout(TIMEOUT)?
+                .with_changes([Change::of(3, 0.25, Befalls::Slows(100))])
+        },
+    ),
+    named(
+        "half_down",
+        "five of ten servers crash at a quarter, serve again at a half; load of 0.4 unless said otherwise",
+        |scenario| crash_of(scenario.with_load(0.4)?, 5),
+    ),
+    named(
+        "most_down",
+        "six of ten servers, likewise; load of 0.3 unless said otherwise",
+        |scenario| crash_of(scenario.with_load(0.3)?, 6),
+    ),
+    named(
+        "some_fail",
+        "ten equal servers, one request in 1,000 fails wherever it goes",
+        |scenario| ten(scenario)?.with_failures(0.001),
+    ),
+    named(
         "rolling_restart",
         "ten servers, each leaves, restarts and joins again, one after another",
         |scenario| {
@@ -145,6 +183,25 @@ const NAMED: [Named; 23] = [
                     Change::of(server, at + 0.05, Befalls::Crashes),
                     Change::of(server, at + 0.075, Befalls::Serves),
                     Change::of(server, at + 0.08, Befalls::Joins),
+                ]
+            });
+            ten(scenario)?.with_changes(restarts.collect::<Vec<_>>())
+        },
+    ),
+    named(
+        "cold_restart",
+        "likewise, each joins cold: at first it takes 16 times as long, then 8, 4 and 2 times",
+        |scenario| {
+            let restarts = (0..10).flat_map(|server| {
+                let at = f64::from(server) / 10.0;
+                [
+                    Change::of(server, at, Befalls::Leaves),
+                    Change::of(server, at + 0.020, Befalls::Slows(16)),
+                    Change::of(server, at + 0.021, Befalls::Joins),
+                    Change::of(server, at + 0.035, Befalls::Slows(8)),
+                    Change::of(server, at + 0.050, Befalls::Slows(4)),
+                    Change::of(server, at + 0.065, Befalls::Slows(2)),
+                    Change::of(server, at + 0.080, Befalls::Serves),
                 ]
             });
             ten(scenario)?.with_changes(restarts.collect::<Vec<_>>())
@@ -164,6 +221,15 @@ const STANDARD: usize = 14;
 
 fn shared(scenario: Scenario) -> Scenario {
     scenario.with_discipline(Discipline::ProcessorSharing)
+}
+
+/// The first so many of ten.
+fn crash_of(scenario: Scenario, servers: u32) -> Result<Scenario, ScenarioError> {
+    let change = |at, what| {
+        let servers = 0..servers;
+        Change { at, servers, what }
+    };
+    ten(scenario)?.with_changes([change(0.25, Befalls::Crashes), change(0.5, Befalls::Serves)])
 }
 
 fn ten(scenario: Scenario) -> Result<Scenario, ScenarioError> {

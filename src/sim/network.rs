@@ -31,7 +31,16 @@ pub(super) struct Network(Arc<Mutex<Vec<Message>>>);
 /// A message to a server, and where its answer goes.
 pub(super) enum Message {
     Request(u32, usize, oneshot::Sender<Result<Reply, Failed>>),
-    Probe(usize, oneshot::Sender<Result<LoadReport, Failed>>),
+    Probe(usize, Question, oneshot::Sender<Result<LoadReport, Failed>>),
+}
+
+/// What a probe asks a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// How loaded it is, or only whether it is there.
+    Shallow,
+    /// To do what a request asks for.
+    Deep,
 }
 
 /// A server's answer.
@@ -45,6 +54,8 @@ pub(super) struct Reply {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failed {
     Refused,
+    /// It did answer, that it fails.
+    Answered,
     TimedOut,
     /// The simulation has ended.
     Over,
@@ -54,6 +65,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused => "the server refused or dropped the request",
+            Self::Answered => "the server answered with a failure",
             Self::TimedOut => "the server did not answer in time",
             Self::Over => "the simulation has ended",
         })
@@ -66,6 +78,12 @@ impl Network {
     /// All that was sent since it was asked last.
     pub(super) fn take(&self) -> Vec<Message> {
         std::mem::take(&mut *self.0.lock())
+    }
+
+    async fn ask(&self, backend: &Backend, question: Question) -> Result<LoadReport, Failed> {
+        let (answer, answered) = oneshot::channel();
+        self.0.lock().push(Message::Probe(*backend.target(), question, answer));
+        answered.await.unwrap_or(Err(Failed::Over))
     }
 }
 
@@ -101,10 +119,23 @@ impl HealthProbe<Backend> for Network {
     type Error = Failed;
 
     async fn probe(&self, backend: &Backend) -> Result<Report, Failed> {
-        let (answer, answered) = oneshot::channel();
-        self.0.lock().push(Message::Probe(*backend.target(), answer));
-        let load = answered.await.unwrap_or(Err(Failed::Over))?;
+        let load = self.ask(backend, Question::Shallow).await?;
         Ok(Report::new().with_load(load))
+    }
+}
+
+/// The probe of a health check. What it hears of loads it keeps to itself: who selects by these has probes of its own,
+/// and does as well or as badly with a health check as without.
+pub(super) struct Inquiry {
+    pub(super) network: Network,
+    pub(super) question: Question,
+}
+
+impl HealthProbe<Backend> for Inquiry {
+    type Error = Failed;
+
+    async fn probe(&self, backend: &Backend) -> Result<Report, Failed> {
+        self.network.ask(backend, self.question).await.map(|_| Report::new())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Change, ScenarioError, ServiceTime, Trace,
+    Befalls, Change, ScenarioError, ServiceTime, Trace,
     impossible::{REQUESTS, SERVERS, within},
 };
 
@@ -47,6 +47,8 @@ pub struct Scenario {
     pub(super) clients: u32,
     pub(super) delay: f64,
     pub(super) timeout: Option<f64>,
+    /// Which part of the requests fails wherever they go.
+    pub(super) failures: f64,
     /// All that are recorded, or [`MEASURED`], unless said otherwise.
     requests: Option<u32>,
     pub(super) seed: u64,
@@ -134,6 +136,7 @@ impl Scenario {
             clients: 1,
             delay: 0.0,
             timeout: None,
+            failures: 0.0,
             requests: None,
             seed: 0,
         }
@@ -202,6 +205,9 @@ impl Scenario {
         let mut changes = changes.into();
         for change in &changes {
             within("part of the run", change.at, (0.0, 1.0))?;
+            if let Befalls::Slows(times) = change.what {
+                within("number of times as long", f64::from(times), (1.0, 1e6))?;
+            }
         }
         changes.sort_by(|a, b| a.at.total_cmp(&b.at));
         Ok(Self { changes, ..self })
@@ -265,6 +271,13 @@ impl Scenario {
     pub fn with_timeout(self, timeout: f64) -> Result<Self, ScenarioError> {
         let timeout = Some(within("timeout", timeout, (0.1, 1e6))?);
         Ok(Self { timeout, ..self })
+    }
+
+    /// Which part of the requests fails wherever they go, after they were served: from 0 to 1. They come to the same as
+    /// if there were none.
+    pub fn with_failures(self, failures: f64) -> Result<Self, ScenarioError> {
+        let failures = within("part of failures", failures, (0.0, 1.0))?;
+        Ok(Self { failures, ..self })
     }
 
     /// How many requests are measured: from 100 to 10,000,000. Before them come a fifth as many, and at least those of 100

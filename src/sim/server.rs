@@ -18,6 +18,8 @@ pub(super) struct Server {
     /// Its own, and what antagonists leave of it.
     speed: f64,
     left: f64,
+    /// How many times as long it takes, by what has befallen it.
+    slowness: f64,
     pub(super) state: State,
     /// Work done for each that is worked on, in nanoseconds at a speed of 1.
     done: f64,
@@ -76,6 +78,7 @@ impl Server {
             slots: slots as usize,
             speed,
             left: 1.0,
+            slowness: 1.0,
             state: State::Serving,
             done: 0.0,
             as_of: 0,
@@ -109,7 +112,7 @@ impl Server {
 
     /// How fast it would serve a request of its own.
     pub(super) fn full_speed(&self) -> f64 {
-        self.speed * self.left
+        self.speed * self.left / self.slowness
     }
 
     fn in_use(&self) -> usize {
@@ -196,7 +199,11 @@ impl Server {
             Befalls::Crashes => State::Down,
             Befalls::FailsFast => State::FailingFast,
             Befalls::Swallows => State::Swallowing,
-            Befalls::Serves => State::Serving,
+            Befalls::Serves | Befalls::Slows(_) => State::Serving,
+        };
+        self.slowness = match what {
+            Befalls::Slows(times) => f64::from(times.max(1)),
+            _ => 1.0,
         };
         if self.state != State::Down {
             return Vec::new();
@@ -291,6 +298,17 @@ mod tests {
             ends(Discipline::ProcessorSharing, 1.0, &jobs, None),
             [(0, 120), (1, 120), (2, 180)]
         );
+    }
+
+    #[test]
+    fn who_slows_takes_so_many_times_as_long_until_it_serves_again() {
+        let mut server = Server::new(Discipline::FirstCome, 1, 2.0);
+        server.take(0, Job { id: 0, demand: 100.0 });
+        assert_eq!(server.foretell(), Some(50));
+        assert!(server.befall(25, Befalls::Slows(10)).is_empty());
+        assert_eq!((server.foretell(), server.state), (Some(275), State::Serving));
+        server.befall(125, Befalls::Serves);
+        assert_eq!(server.foretell(), Some(140));
     }
 
     #[test]

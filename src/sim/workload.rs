@@ -16,6 +16,8 @@ pub(super) struct Request {
     /// How long it takes at a speed of 1.
     pub(super) demand: f64,
     pub(super) key: Option<u64>,
+    /// It fails wherever it goes, once it is served.
+    pub(super) fails: bool,
 }
 
 /// What is random in a simulation, each kind with numbers of its own: so a strategy that draws more of one leaves the
@@ -29,6 +31,7 @@ pub(super) enum Stream {
     Servers,
     Phases,
     Reference,
+    Failures,
 }
 
 impl Stream {
@@ -42,6 +45,7 @@ impl Stream {
 pub(super) struct Workload {
     source: Source,
     clients: (Xoshiro256PlusPlus, u32),
+    failures: (Xoshiro256PlusPlus, f64),
     begin: f64,
 }
 
@@ -107,6 +111,7 @@ impl Workload {
         Self {
             source,
             clients: (Stream::Clients.of(scenario.seed), scenario.clients),
+            failures: (Stream::Failures.of(scenario.seed), scenario.failures),
             begin: begin as f64,
         }
     }
@@ -117,8 +122,13 @@ impl Iterator for Workload {
 
     fn next(&mut self) -> Option<Request> {
         let (random, clients) = &mut self.clients;
+        let (failures, part) = &mut self.failures;
+        let fails = failures.random_bool(*part);
         match &mut self.source {
-            Source::Drawn(drawn) => Some(drawn.next(random, *clients)),
+            Source::Drawn(drawn) => Some(Request {
+                fails,
+                ..drawn.next(random, *clients)
+            }),
             Source::Recorded { trace, next, stretch } => {
                 let recorded = trace.requests().get(*next)?;
                 *next += 1;
@@ -127,6 +137,7 @@ impl Iterator for Workload {
                     client: random.random_range(0..*clients),
                     demand: recorded.service.as_nanos() as f64,
                     key: recorded.key,
+                    fails,
                 })
             }
         }
@@ -153,6 +164,7 @@ impl Drawn {
             client: self.client,
             demand: self.service.sample(&mut self.demands) * self.mean,
             key: Some(HashFunction::default().hash(&key.to_le_bytes())),
+            fails: false,
         }
     }
 }

@@ -36,6 +36,29 @@ fn what_it_does_not_understand_it_names() {
             &["--strategies", "random@0"],
             &["invalid --strategies 'random@0'", "from 1 to 1000000"],
         ),
+        (
+            &["--strategies", "random+health+eject"],
+            &["invalid --strategies 'random+health+eject'", "'eject'", "outliers"],
+        ),
+        (
+            &["--fitness", "health,eject"],
+            &["invalid --fitness 'health,eject'", "'eject'", "outliers"],
+        ),
+        (&["--fitness", ""], &["invalid --fitness ''", "expected none"]),
+        (&["--fitness", "health,"], &["invalid --fitness 'health,'"]),
+        (
+            &["--fitness", "health(interval=0s)"],
+            &[
+                "invalid --fitness 'health(interval=0s)'",
+                "interval '0ns'",
+                "from 1 ms to 24 h",
+            ],
+        ),
+        (
+            &["--fitness", "outliers", "--strategies", "random,least_loaded+health"],
+            &["invalid --fitness 'outliers'", "has its own, least_loaded+health"],
+        ),
+        (&["--failures", "2"], &["invalid --failures '2'", "from 0 to 1"]),
         (&["--load", "x"], &["invalid --load 'x'", "from 0.01 to 2"]),
         (&["--load", "7"], &["invalid --load '7'", "from 0.01 to 2"]),
         (&["--load", "NaN"], &["invalid --load 'NaN'", "from 0.01 to 2"]),
@@ -143,6 +166,8 @@ fn help_is_no_mistake() {
         for flag in [
             "--scenario",
             "--strategies",
+            "--fitness",
+            "--failures",
             "--load",
             "--clients",
             "--seed",

@@ -12,7 +12,7 @@ const SMALL: [&str; 6] = [
     "--strategies",
     "least_loaded,random,ring",
 ];
-const FIGURES: [&str; 10] = [
+const FIGURES: [&str; 12] = [
     "requests",
     "errors",
     "mean_ms",
@@ -23,6 +23,8 @@ const FIGURES: [&str; 10] = [
     "max_over_mean",
     "utilization",
     "moved_keys",
+    "ejections",
+    "failing",
 ];
 /// No request has an answer in time.
 const ALL_FAIL: [&str; 4] = ["--service", "constant", "--timeout", "1ms"];

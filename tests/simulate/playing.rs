@@ -26,7 +26,7 @@ fn expected(scenario: &Scenario, contenders: &str) -> String {
 #[test]
 fn each_flag_changes_what_it_says() {
     type Change = fn(Scenario) -> Result<Scenario, ScenarioError>;
-    let changes: [(&str, &[&str], Change); 24] = [
+    let changes: [(&str, &[&str], Change); 25] = [
         ("equal", &[], Ok),
         ("half_slow", &[], Ok),
         ("equal", &["--seed", "12"], |scenario| Ok(scenario.with_seed(12))),
@@ -63,6 +63,9 @@ fn each_flag_changes_what_it_says() {
             scenario.with_mean(Duration::from_millis(1))?.with_delay(0.5)
         }),
         ("equal", &["--timeout", "0.02s"], |scenario| scenario.with_timeout(2.0)),
+        ("equal", &["--failures", "0.01"], |scenario| {
+            scenario.with_failures(0.01)
+        }),
         ("bursts", &["--arrivals", "poisson"], |scenario| {
             scenario.with_arrivals(Arrivals::Poisson)
         }),
@@ -136,6 +139,30 @@ fn strategies_are_played_in_their_order_and_once() {
     let random = all.remove(least_loaded);
     all.insert(0, random);
     assert_eq!(strategies(&["--strategies", "random,all"]), all);
+}
+
+#[test]
+fn each_strategy_is_played_with_each_fitness_once() {
+    let fitness = "none,health,health(depth=deep,interval=2s)+outliers, outliers , health(), slow_start(window=1m)";
+    let told = strategies(&["--strategies", "random,least_loaded(d=2)@+1", "--fitness", fitness]);
+    let with = |strategy: &str| {
+        let fitness = [
+            "",
+            "+health",
+            "+health(depth=deep,interval=2s)+outliers",
+            "+outliers",
+            "+slow_start(window=60s)",
+        ];
+        fitness.map(|fitness| format!("{strategy}{fitness}"))
+    };
+    assert_eq!(told, [with("random"), with("least_loaded(d=2)@+1")].concat());
+    // Behind the strategy it is the same.
+    let own = [
+        "random+health(depth=deep)",
+        "random@3+panic(percent=0)",
+        "random@+3+outliers",
+    ];
+    assert_eq!(strategies(&["--strategies", &own.join(" , ")]), own);
 }
 
 #[test]

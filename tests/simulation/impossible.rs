@@ -44,6 +44,8 @@ fn a_value_out_of_its_range() {
         new().with_clients(0),
         new().with_delay(-1.0),
         new().with_timeout(0.0),
+        new().with_failures(1.1),
+        new().with_changes([Change::of(0, 0.5, Befalls::Slows(0))]),
         new().with_requests(99),
         new().replay(trace((0..99).map(|at| (at, 1)))),
     ];
@@ -90,6 +92,8 @@ fn a_part_for_a_server_that_there_is_not() {
         ("fail_fast", 3),
         ("black_hole", 3),
         ("crash", 3),
+        ("flapping", 3),
+        ("slow_one", 3),
         ("rolling_restart", 9),
     ] {
         assert_eq!(

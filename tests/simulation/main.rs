@@ -4,6 +4,7 @@
 
 mod as_said;
 mod failing;
+mod fitness;
 mod fleet;
 mod impossible;
 mod known;

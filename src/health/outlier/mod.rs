@@ -145,8 +145,9 @@ impl OutlierDetection {
     /// One outlier among n members is √(n − 1) deviations from the mean, however small or large the difference: with 1.9 it
     /// takes five members to see it, and with five or more a single failed request would be enough where none of the
     /// others' failed; and of many members that are all as good some are always that far below. So, other than with Envoy
-    /// and A50, a member also has to be below the mean by more than three standard deviations of what chance would make of
-    /// as many requests: with 100 requests each, of which none fail at four others, by three failures.
+    /// and A50, more of its requests also have to fail than chance would make of as many that fail as often as the others',
+    /// by more than four standard deviations of a binomial distribution, one added to its variance: five of any number
+    /// where none of the others' fail.
     pub fn with_success_rate(self, factor: impl Into<Option<f64>>) -> Result<Self, ParameterError> {
         let success_rate = factor.into();
         let is_in_range = |factor| (0.0..=100.0).contains(&factor);

@@ -21,8 +21,10 @@ impl Sample {
     }
 }
 
-/// So many standard deviations of a binomial distribution are taken for chance: one member in some 700 is further below.
-const CHANCE: f64 = 3.0;
+/// So many standard deviations are taken for chance. Of ten members that are all as good, each with three failures on
+/// average, one is further below in one sweep of 200; with three deviations it were one of 25, and with each of these a
+/// tenth of the servers is gone for half a minute.
+const CHANCE: f64 = 4.0;
 
 impl OutlierDetection {
     /// Which of these members, none of which is ejected, are to be ejected, by their positions. Those first whose success
@@ -63,11 +65,14 @@ impl OutlierDetection {
         let mean = measured.iter().map(short).sum::<f64>() / count;
         let variance = measured.iter().map(|index| (short(index) - mean).powi(2)).sum::<f64>() / count;
         let threshold = mean - factor * variance.sqrt();
-        // What is below by chance: of as many requests that each succeed as on average.
-        let average = ((best + mean) / 100.0).clamp(0.0, 1.0);
+        // What fails by chance: of as many requests that each fail as on average at the others. A binomial distribution, with
+        // one added to its variance: where hardly any request fails, one that does is many deviations from none.
         let is_chance = |index: &usize| {
-            let deviation = (average * (1.0 - average) / samples[*index].total() as f64).sqrt();
-            rate(index) / 100.0 >= average - CHANCE * deviation
+            let others = best + (mean * count - short(index)) / (count - 1.0);
+            let part = (1.0 - others / 100.0).clamp(0.0, 1.0);
+            let expected = part * samples[*index].total() as f64;
+            let deviation = (expected * (1.0 - part) + 1.0).sqrt();
+            samples[*index].failed as f64 <= expected + CHANCE * deviation
         };
         let is_below = |index: &usize| short(index) < threshold && !is_chance(index);
         let mut below: Vec<usize> = measured.into_iter().filter(is_below).collect();
@@ -230,9 +235,22 @@ mod tests {
 
     #[test]
     fn what_may_be_chance_is_no_outlier() {
-        for (failed, outliers) in [(1, vec![]), (2, vec![]), (3, vec![4]), (50, vec![4])] {
-            let mut samples = vec![sample(100, 0); 4];
-            samples.push(sample(100 - failed, failed));
+        // However many others there are: one failed request among all of them says nothing of whose it was.
+        for others in [4, 11, 19, 99, 999] {
+            for (failed, is_outlier) in [(1, false), (2, false), (4, false), (5, true), (50, true)] {
+                let mut samples = vec![sample(100, 0); others];
+                samples.push(sample(100 - failed, failed));
+                let outliers = if is_outlier { vec![others] } else { vec![] };
+                let told = indices(rates_alone().outliers(&samples));
+                assert_eq!(told, outliers, "{failed} beside {others}");
+            }
+        }
+        // Three at each of the others, on average.
+        for (failed, outliers) in [(9, vec![]), (10, vec![]), (12, vec![9])] {
+            let mut samples = [2, 4, 3, 1, 5, 3, 2, 4, 3]
+                .map(|failed| sample(3_000 - failed, failed))
+                .to_vec();
+            samples.push(sample(3_000 - failed, failed));
             assert_eq!(indices(rates_alone().outliers(&samples)), outliers, "{failed}");
         }
         // The more requests, the less is chance.

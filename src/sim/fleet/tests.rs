@@ -6,7 +6,7 @@ use super::{
     super::{Change, ServiceTime, world::play},
     *,
 };
-use crate::HealthProbe;
+use crate::{HealthProbe, sim::network::Inquiry};
 
 /// A fleet that is looked at whenever something has happened, or it was woken.
 struct Watched<W> {
@@ -98,7 +98,13 @@ fn befallen(what: Befalls) -> Scenario {
 
 #[test]
 fn each_request_is_answered_when_its_server_does_and_the_way_back_is_over() {
-    for what in [Befalls::Serves, Befalls::Crashes, Befalls::FailsFast, Befalls::Swallows] {
+    for what in [
+        Befalls::Serves,
+        Befalls::Crashes,
+        Befalls::FailsFast,
+        Befalls::Swallows,
+        Befalls::Slows(3),
+    ] {
         // When it befalls the server, and when each request came and was answered.
         let mut at = u64::MAX;
         let mut flights: HashMap<usize, (u64, u64)> = HashMap::new();
@@ -121,6 +127,11 @@ fn each_request_is_answered_when_its_server_does_and_the_way_back_is_over() {
                 Befalls::Crashes | Befalls::FailsFast if reached > at => reached + DELAY,
                 // What it worked on it has dropped.
                 Befalls::Crashes if served > at => at + DELAY,
+                // Of what it worked on the rest takes longer.
+                Befalls::Slows(times) if served > at => {
+                    let rest = served - reached.max(at);
+                    served + rest * u64::from(times - 1) + DELAY
+                }
                 _ => served + DELAY,
             };
             // As far as work is reckoned in whole nanoseconds.
@@ -142,13 +153,22 @@ fn each_request_is_answered_when_its_server_does_and_the_way_back_is_over() {
 #[test]
 fn each_probe_is_answered_as_its_server_is_and_the_way_back_is_over() {
     let way = Some(2 * DELAY);
+    let (shallow, deep) = (Question::Shallow, Question::Deep);
+    let refused = "the server refused or dropped the request";
     let cases = [
-        (Befalls::Serves, way, "a report"),
-        (Befalls::FailsFast, way, "a report"),
-        (Befalls::Crashes, way, "the server refused or dropped the request"),
-        (Befalls::Swallows, None, "nothing"),
+        (Befalls::Serves, shallow, way, "a report"),
+        (Befalls::FailsFast, shallow, way, "a report"),
+        (Befalls::Slows(3), shallow, way, "a report"),
+        (Befalls::Crashes, shallow, way, refused),
+        (Befalls::Swallows, shallow, None, "nothing"),
+        // What asks for as much as a request takes as long.
+        (Befalls::Serves, deep, Some(2 * DELAY + MEAN), "a report"),
+        (Befalls::FailsFast, deep, way, "the server answered with a failure"),
+        (Befalls::Slows(3), deep, Some(2 * DELAY + 3 * MEAN), "a report"),
+        (Befalls::Crashes, deep, way, refused),
+        (Befalls::Swallows, deep, None, "nothing"),
     ];
-    for (what, after, answer) in cases {
+    for (what, question, after, answer) in cases {
         let (mut asked, mut answered) = (None, None);
         let mut probe = None;
         watch(&befallen(what), "random", |fleet, world, _| {
@@ -159,7 +179,8 @@ fn each_probe_is_answered_as_its_server_is_and_the_way_back_is_over() {
             let probe = probe.get_or_insert_with(|| {
                 asked = Some(world.now);
                 let network = fleet.network.clone();
-                Box::pin(async move { network.probe(&backend(0)).await })
+                let inquiry = Inquiry { network, question };
+                Box::pin(async move { inquiry.probe(&backend(0)).await })
             });
             let mut cx = Context::from_waker(Waker::noop());
             if let Poll::Ready(load) = probe.as_mut().poll(&mut cx) {
@@ -170,7 +191,12 @@ fn each_probe_is_answered_as_its_server_is_and_the_way_back_is_over() {
         });
         let asked = asked.unwrap();
         let (at, told) = answered.unzip();
-        assert_eq!(at.map(|at| at - asked), after, "{what:?}");
-        assert_eq!(told.as_deref().unwrap_or("nothing"), answer, "{what:?}");
+        // As far as work is reckoned in whole nanoseconds.
+        let is_after = match (at, after) {
+            (Some(at), Some(after)) => (at - asked).abs_diff(after) < 3,
+            (at, after) => at == after,
+        };
+        assert!(is_after, "{what:?} {question:?}: {:?}", at.map(|at| at - asked));
+        assert_eq!(told.as_deref().unwrap_or("nothing"), answer, "{what:?} {question:?}");
     }
 }
