@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::snapshot::Snapshot;
 use crate::{
     backend::Backend,
     member::Lives,
@@ -143,13 +142,5 @@ impl<B: Backend, S: Selector<B>> Group<B, S> {
         let panics = if self.panics { ", in panic" } else { "" };
         pick.note(format_args!("{}{panics}", self.kind), chosen);
         chosen
-    }
-}
-
-impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
-    /// What the selector chooses.
-    #[inline(always)]
-    pub(super) fn select(&self, selector: &S, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
-        self.layout.select(selector, pick, &self.lives)
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     needs::Needs,
     outcome::Outcome,
     readiness::Listener,
-    selector::{At, Completion, Roster, Selector, Surroundings},
+    selector::{At, Completion, Pick, Roster, Selector, Surroundings},
     sync::{AtomicU64, Line, Mutex, Ordering},
 };
 
@@ -55,6 +55,12 @@ pub(super) enum Phase {
 }
 
 impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
+    /// What the selector chooses.
+    #[inline(always)]
+    pub(super) fn select(&self, selector: &S, pick: &Pick<'_, B, S::Memory>) -> Option<At> {
+        self.layout.select(selector, pick, &self.lives)
+    }
+
     /// The member at a position, open or not; none if its backend is gone since.
     pub(super) fn member(&self, index: usize) -> Option<Member<B>> {
         let (at, live) = (self.roster.at(index), &self.lives[index]);

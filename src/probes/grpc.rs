@@ -9,7 +9,6 @@ use super::{
     error::{ProbeError, SettingError},
     exchange::Exchange,
     grpc_message::{HealthCheckRequest, Statuses, framed},
-    grpc_watch::GrpcWatch,
     http::{authority, named, not_http2},
     tls::{Alpn, Tls},
 };
@@ -81,11 +80,6 @@ impl Grpc {
     pub fn plain(mut self) -> Self {
         self.dial.set_plain();
         self
-    }
-
-    /// Asks once, with `Health/Watch`, and then listens.
-    pub fn watch(self) -> GrpcWatch {
-        GrpcWatch::new(self)
     }
 
     /// Where this asks such a backend.

@@ -67,6 +67,13 @@ impl Drop for Stream {
     }
 }
 
+impl Grpc {
+    /// Asks once, with `Health/Watch`, and then listens.
+    pub fn watch(self) -> GrpcWatch {
+        GrpcWatch::new(self)
+    }
+}
+
 impl GrpcWatch {
     pub(super) fn new(grpc: Grpc) -> Self {
         Self {
