@@ -95,17 +95,21 @@ impl Server {
             }
         }
 
+        // Those that end meanwhile count as well.
+        let mut open = drain.open();
         let enough = Instant::now() + QUEUED;
-        for _ in 0..QUEUE.min(server.max_connections.saturating_sub(drain.open())) {
+        for _ in 0..QUEUE.min(server.max_connections.saturating_sub(open)) {
             match timeout_at(enough, listener.accept()).await {
-                Ok(Ok(accepted)) => admit(accepted),
+                Ok(Ok(accepted)) => {
+                    open += 1;
+                    admit(accepted);
+                }
                 Ok(Err(error)) if is_of_one_connection(error.kind()) => {}
                 _ => break,
             }
         }
         drop(listener);
         drain.begin();
-        let open = drain.open();
         // Elapsed or not: what matters is what is left.
         let _ = timeout(server.grace, drain.empty()).await;
         let left = drain.open();
