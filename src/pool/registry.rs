@@ -303,7 +303,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let rows = planned.order.iter().enumerate().map(|(place, index)| {
             let entry = entries[*index];
             let backend = &entry.token.backend;
-            let one = (entry.facts.ejection == Ejection::Probation).then_some(1);
+            let one = (planned.spares && entry.facts.ejection == Ejection::Probation).then_some(1);
             let limits = [limit.and_then(|limit| limit(backend)), one];
             Row {
                 token: Arc::downgrade(&entry.token),

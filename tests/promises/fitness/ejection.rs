@@ -4,6 +4,8 @@ use equipoise::{Ejection, EjectionReason, OutlierDetection};
 
 use super::*;
 
+type Builder = PoolBuilder<Plain, AnySelector<Plain>>;
+
 fn judged(count: usize, settings: OutlierDetection) -> Stage {
     let backends = (0..count).map(|index| endpoint(&index.to_string())).collect();
     Stage::new("round_robin", backends, |pool, check| {
@@ -73,6 +75,56 @@ fn on_probation_it_gets_one_request_at_a_time_however_that_ends() {
     run(&mut stage.driver);
     assert_eq!(stage.member("3").ejection, Ejection::None);
     assert!(stage.told().contains(&Event::EjectionEnded { id: "3".into() }));
+}
+
+/// How many of ten requests at once find somebody, at whom, while `a` is on probation.
+fn ten_during_probation(
+    backends: Vec<Plain>,
+    build: impl FnOnce(Builder, HealthCheck<Plain>) -> Builder,
+) -> HashMap<String, usize> {
+    let settings = OutlierDetection::new();
+    let mut stage = Stage::new("least_loaded", backends, |pool, check| {
+        build(pool.outlier_detection(settings), check)
+    });
+    while stage.member("a").ejection != Ejection::Ejected {
+        stage.request(bad("a", Outcome::Failure));
+    }
+    stage.answers.set("b", Err("no"));
+    stage.pass(30 * SECOND);
+    assert_eq!(stage.member("a").ejection, Ejection::Probation);
+    let leases = (0..10).filter_map(|_| stage.pool.pick(&Ask::new()).ok());
+    let leases: Vec<_> = leases.collect();
+    let mut counts = HashMap::new();
+    for lease in &leases {
+        *counts.entry(lease.backend_id().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn probation_keeps_requests_off_nobody_else() {
+    let counts = |counts: &[(&str, usize)]| counts.iter().map(|(id, count)| (id.to_string(), *count)).collect();
+    // Nobody else: to turn all but one away would be worse.
+    let alone = ten_during_probation(endpoints(&["a"]), |pool, _| pool);
+    assert_eq!(alone, counts(&[("a", 10)]));
+    // Nobody else that is fit: all count.
+    let unfit = ten_during_probation(endpoints(&["a", "b"]), |pool, check| pool.health_check(check));
+    assert_eq!(unfit, counts(&[("a", 1), ("b", 9)]));
+    // Whoever was there while it was ejected.
+    let backup = vec![endpoint("a"), endpoint("c").with_priority(1)];
+    assert_eq!(
+        ten_during_probation(backup, |pool, _| pool),
+        counts(&[("a", 1), ("c", 9)])
+    );
+    let [here, there] = ["1", "2"].map(|zone| equipoise::Locality::new("eu", zone));
+    let far = vec![
+        endpoint("a").with_locality(here.clone()),
+        endpoint("c").with_locality(there),
+    ];
+    assert_eq!(
+        ten_during_probation(far, |pool, _| pool.locality(here)),
+        counts(&[("a", 1), ("c", 9)])
+    );
 }
 
 #[test]
