@@ -156,10 +156,20 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         let alone = members
             .iter()
             .all(|index| candidates[*index].facts.warmth == Warmth::Cold || !is_fit(index));
-        for index in members.iter().filter(|index| is_fit(index)) {
+        let serve: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|index| sure.panics || is_fit(index))
+            .collect();
+        for index in &serve {
             let last = candidates[*index].facts;
             if last.is_on_probation() {
                 // One request at a time is gentle enough.
+                continue;
+            }
+            if sure.panics {
+                // Were who becomes fit brought in by and by, more would go to those that are not.
+                facts[*index].warmth = Warmth::Warm;
                 continue;
             }
             let (warmth, part) = last.warmth.serve(rules.slow_start.as_ref(), alone, now);
@@ -168,11 +178,6 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
                 again = rules.slow_start.map(|slow_start| slow_start.step());
             }
         }
-        let serve: Vec<usize> = members
-            .iter()
-            .copied()
-            .filter(|index| sure.panics || is_fit(index))
-            .collect();
         for (distance, share, members) in near_first(serve, candidates, rules, &weigh) {
             let plan = Plan {
                 kind: Kind {

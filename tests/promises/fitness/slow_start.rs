@@ -153,6 +153,26 @@ fn who_comes_alone_or_with_all_others_has_its_share_at_once() {
     assert!(stage.pool.members().iter().all(|member| member.part == 1.0));
 }
 
+/// Who becomes fit would get less than those that are not, and the first of all more than it can bear.
+#[test]
+fn nobody_is_brought_in_where_all_count() {
+    let mut stage = stage("random", 10);
+    for id in 0..8 {
+        stage.answers.set(&id.to_string(), Err("no"));
+    }
+    stage.pass(10 * SECOND);
+    assert!(stage.told().contains(&Event::PanicStarted { priority: 0 }));
+    for (id, ends) in [("0", false), ("1", false), ("2", true)] {
+        stage.answers.set(id, Ok(Report::new()));
+        stage.pass(10 * SECOND);
+        assert_eq!(stage.told().contains(&Event::PanicEnded { priority: 0 }), ends);
+    }
+    // They were there all the time.
+    for id in ["0", "1", "2", "8", "9"] {
+        assert_eq!(stage.member(id).part, 1.0, "{id}");
+    }
+}
+
 #[test]
 fn a_newcomer_serves_every_key_where_nobody_else_does() {
     let mut stage = stage("maglev(size=1009)", 1);
