@@ -9,6 +9,7 @@ use std::{
 };
 
 use ahash::RandomState;
+pub(super) use judging::Tiers;
 use parking_lot::Mutex;
 
 use super::{

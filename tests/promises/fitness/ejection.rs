@@ -1,5 +1,7 @@
 //! What requests show.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use equipoise::{Ejection, EjectionReason, OutlierDetection};
 
 use super::*;
@@ -251,4 +253,39 @@ fn an_update_keeps_an_ejection_and_a_new_member_has_none() {
     // Its time comes to nothing.
     stage.pass(40 * SECOND);
     assert_eq!(stage.member("3").ejection, Ejection::None);
+}
+
+/// Of which it is told how often it was asked for its weight.
+struct Asked(String, Arc<AtomicUsize>);
+
+impl equipoise::Backend for Asked {
+    fn id(&self) -> &str {
+        &self.0
+    }
+    fn weight(&self) -> u32 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        1
+    }
+}
+
+/// Were each compared with all others, the driver would have no time for anything else.
+#[test]
+fn where_everybody_fails_all_are_counted_once() {
+    const MEMBERS: usize = 2_000;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let backends = (0..MEMBERS).map(|index| Asked(index.to_string(), Arc::clone(&asked)));
+    let (mut pool, mut driver) = Pool::builder_on(ManualClock::new().clock())
+        .backends(backends)
+        .outlier_detection(OutlierDetection::new())
+        .build();
+    let mut events = pool.events();
+    assert!(poll_once(&mut driver).is_pending());
+    asked.store(0, Ordering::Relaxed);
+    for _ in 0..5 * MEMBERS * 2 {
+        pool.pick(&Ask::new()).unwrap().settle(Outcome::Failure);
+    }
+    assert!(poll_once(&mut driver).is_pending());
+    assert_eq!(ejections(&told(&mut events)).len(), MEMBERS / 10);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked < 6 * MEMBERS, "{asked}");
 }
