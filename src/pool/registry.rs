@@ -304,13 +304,12 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let rows = planned.order.iter().enumerate().map(|(place, index)| {
             let entry = entries[*index];
             let backend = &entry.token.backend;
-            let one = (planned.spares && entry.facts.ejection == Ejection::Probation).then_some(1);
-            let limits = [limit.and_then(|limit| limit(backend)), one];
             Row {
                 token: Arc::downgrade(&entry.token),
                 member: entry.live.member,
                 weight: planned.weights.get(place).copied().unwrap_or(0),
-                limit: limits.into_iter().flatten().min(),
+                limit: limit.and_then(|limit| limit(backend)),
+                spared: planned.spares && entry.facts.ejection == Ejection::Probation,
                 readiness: backend.readiness().cloned(),
                 earlier: &entry.earlier,
             }

@@ -200,13 +200,21 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Lets go of who was ejected long enough. O(members).
     pub(in crate::pool) fn release(&mut self, now: Instant) -> Released {
         let mut released = Released::default();
+        let mut busy = Vec::new();
         for entry in self.entries.iter_mut().flatten().filter(|entry| entry.is_ejected()) {
             if entry.sentence.serve(now) {
                 entry.sentenced();
                 released.ids.push(Arc::clone(&entry.id));
+                busy.extend((entry.in_flight() > 0).then(|| Arc::clone(&entry.id)));
             }
             released.on_probation |= entry.facts.ejection == Ejection::Probation;
             released.next = [released.next, entry.sentence.until()].into_iter().flatten().min();
+        }
+        for id in busy {
+            // What is open from before may stay so for long, and does not count: those from now on are counted apart.
+            if let Some((live, backend)) = self.member(&id) {
+                self.replace(&id, self.token(backend, &live));
+            }
         }
         released
     }

@@ -103,6 +103,33 @@ fn ten_during_probation(
     counts
 }
 
+/// Such as a tunnel: it began before the ejection, and says nothing of what became of the member since.
+#[test]
+fn what_is_open_from_before_keeps_nobody_on_probation() {
+    let mut stage = judged(3, OutlierDetection::new());
+    let mut leases: Vec<_> = (0..6).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+    leases.retain(|lease| lease.backend_id() == "1");
+    ask(&mut stage, "1", Outcome::Failure, 5);
+    stage.pass(30 * SECOND);
+    assert_eq!(
+        (stage.member("1").ejection, stage.member("1").in_flight),
+        (Ejection::Probation, 2)
+    );
+    // One at a time all the same, whether or not those end.
+    for held in [2, 1, 0] {
+        leases.truncate(held);
+        let asked: Vec<_> = (0..30).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+        let its = asked.iter().filter(|lease| lease.backend_id() == "1");
+        assert_eq!(its.count(), 1, "{held}");
+        assert_eq!(stage.member("1").in_flight, held + 1);
+    }
+    ask(&mut stage, "1", Outcome::Success, 1);
+    assert_eq!(
+        (stage.member("1").ejection, stage.member("1").in_flight),
+        (Ejection::None, 0)
+    );
+}
+
 #[test]
 fn probation_keeps_requests_off_nobody_else() {
     let counts = |counts: &[(&str, usize)]| counts.iter().map(|(id, count)| (id.to_string(), *count)).collect();
