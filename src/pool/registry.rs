@@ -111,11 +111,15 @@ impl<B: Backend, M> Entry<B, M> {
 }
 
 impl<B, M> Entry<B, M> {
+    /// Of all incarnations.
+    fn tokens(&self) -> impl Iterator<Item = &Arc<Token<Arc<B>>>> {
+        let earlier = self.earlier.iter().map(|replaced| &replaced.token);
+        earlier.chain([&self.token])
+    }
+
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
-        let earlier = self.earlier.iter().map(|replaced| &replaced.token);
-        let tokens = earlier.chain([&self.token]);
-        tokens.map(|token| Arc::strong_count(token) - 1).sum()
+        self.tokens().map(|token| Arc::strong_count(token) - 1).sum()
     }
 }
 
@@ -166,6 +170,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             live: Arc::clone(live) as _,
             awaited: self.limit.is_some() || self.core.needs.wants_total(),
             needs: self.core.needs,
+            is_past: false.into(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -205,7 +205,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             if entry.sentence.serve(now) {
                 entry.sentenced();
                 released.ids.push(Arc::clone(&entry.id));
-                busy.extend((entry.in_flight() > 0).then(|| Arc::clone(&entry.id)));
+                if entry.in_flight() > 0 {
+                    entry.tokens().for_each(|token| token.is_past.store(true, Relaxed));
+                    busy.push(Arc::clone(&entry.id));
+                }
             }
             released.on_probation |= entry.facts.ejection == Ejection::Probation;
             released.next = [released.next, entry.sentence.until()].into_iter().flatten().min();

@@ -130,6 +130,26 @@ fn what_is_open_from_before_keeps_nobody_on_probation() {
     );
 }
 
+/// Nor does it say anything of it when it ends.
+#[test]
+fn what_is_open_from_before_decides_no_probation() {
+    for outcome in [Outcome::Success, Outcome::Unreachable] {
+        let mut stage = judged(3, OutlierDetection::new());
+        let mut leases: Vec<_> = (0..6).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+        leases.retain(|lease| lease.backend_id() == "1");
+        ask(&mut stage, "1", Outcome::Failure, 5);
+        stage.pass(30 * SECOND);
+        leases.iter_mut().for_each(|lease| lease.settle(outcome));
+        run(&mut stage.driver);
+        assert_eq!(stage.member("1").ejection, Ejection::Probation, "{outcome:?}");
+        drop(leases);
+        ask(&mut stage, "1", Outcome::Success, 1);
+        assert_eq!(stage.member("1").ejection, Ejection::None, "{outcome:?}");
+        ask(&mut stage, "1", Outcome::Failure, 5);
+        assert_eq!(stage.member("1").ejection, Ejection::Ejected, "{outcome:?}");
+    }
+}
+
 #[test]
 fn probation_keeps_requests_off_nobody_else() {
     let counts = |counts: &[(&str, usize)]| counts.iter().map(|(id, count)| (id.to_string(), *count)).collect();
