@@ -276,8 +276,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         rest
     }
 
-    /// Requests that are in flight at members of this id that were removed or replaced, and at the one that is if it
-    /// drains, by whoever's wish.
+    /// Requests that are in flight at members of this id that were removed, and at the one that is, in all its
+    /// incarnations, if it drains, by whoever's wish.
     pub(super) fn still_open(&mut self, id: &str) -> usize {
         let parted = self.parted.iter().filter(|parted| *parted.id == *id);
         let parting = self.parting.iter().filter(|token| &*token.live.id == id);
@@ -343,7 +343,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             let id = || Arc::clone(&entry.id);
             match (entry.facts.warmth, facts.warmth) {
                 (Warmth::Cold, Warmth::Since(_)) => self.warmed.push(Event::SlowStartStarted { id: id() }),
-                (Warmth::Since(_), Warmth::Warm) => self.warmed.push(Event::SlowStartEnded { id: id() }),
+                (Warmth::Since(_), Warmth::Warm | Warmth::Cold) => self.warmed.push(Event::SlowStartEnded { id: id() }),
                 _ => {}
             }
             (entry.facts.warmth, entry.facts.part) = (facts.warmth, facts.part);

@@ -213,3 +213,17 @@ fn each_weight_counts_while_it_grows() {
         "{shares:?}"
     );
 }
+
+#[test]
+fn whoever_serves_no_longer_is_no_longer_brought_in() {
+    let mut stage = stage("random", 3);
+    drop(stage.pool.handle().insert(endpoint("new")));
+    run(&mut stage.driver);
+    stage.pass(SECOND);
+    stage.told();
+    drop(stage.pool.handle().drain("new"));
+    let (started, ended) = (|id| Event::SlowStartStarted { id }, |id| Event::SlowStartEnded { id });
+    assert!(stage.told().contains(&ended("new".into())));
+    drop(stage.pool.handle().undrain("new"));
+    assert!(stage.told().contains(&started("new".into())));
+}
