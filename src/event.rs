@@ -88,7 +88,7 @@ pub enum Event {
         /// Its id.
         id: Arc<str>,
     },
-    /// A member that was brought in has its whole share.
+    /// A member is being brought in no more: it has its whole share, or serves no longer.
     SlowStartEnded {
         /// Its id.
         id: Arc<str>,

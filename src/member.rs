@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -94,6 +94,8 @@ pub(crate) struct Token<A: ?Sized> {
     pub(crate) awaited: bool,
     /// What the selector wants to be told.
     pub(crate) needs: Needs,
+    /// The member was ejected and is back since: what becomes of the requests that are open still says nothing of it.
+    pub(crate) is_past: AtomicBool,
     /// The backend, an `Arc<B>`, or whatever it is to a lease that does not know.
     pub(crate) backend: A,
 }

@@ -55,8 +55,8 @@ impl<B> Handle<B> {
     }
 
     /// Waits until nothing is in flight any more at a member that drains, or was removed: at those of this id that are no
-    /// members any more, and at the one that is, if it drains. What is open longer than `within` is told; whoever waits may
-    /// cut it then, or wait again.
+    /// members any more, and at the one that is, if it drains. One that is and does not drain, replaced or not, is not
+    /// waited for. What is open longer than `within` is told; whoever waits may cut it then, or wait again.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -7,8 +7,9 @@ use crate::{backend::Backend, error::BoxError};
 
 /// An active question to a backend.
 ///
-/// It is asked by the pool's driver, beside the requests: it counts as none, has a deadline
-/// ([`PoolBuilder::probe_timeout`](crate::PoolBuilder::probe_timeout)), and is dropped when that has passed, when its
+/// It is asked by the pool's driver, beside the requests: it counts as none, has a deadline (that of the
+/// [`HealthCheck`](crate::HealthCheck::with_timeout); of what a selector asks by itself
+/// [`PoolBuilder::probe_timeout`](crate::PoolBuilder::probe_timeout)), and is dropped when that has passed, when its
 /// member leaves the pool or is replaced, and when the pool ends. A panic counts as an error.
 ///
 /// ```

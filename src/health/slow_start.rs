@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// to their next preference meanwhile, so that each key moves once.
 ///
 /// A member is only brought in where another of its priority serves already; who comes alone, or with all others, has
-/// its whole share at once.
+/// its whole share at once. So has everybody where too few are fit and
+/// [all count](crate::PoolBuilder::panic_threshold).
 ///
 /// ```
 /// use equipoise::{Endpoint, Pool, SlowStart};

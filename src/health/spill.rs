@@ -21,6 +21,9 @@ pub(crate) struct Share {
 /// How many times what it has to do a group of members is able to do: Envoy's default overprovisioning factor.
 const OVERPROVISIONING: f64 = 1.4;
 
+/// What sums of parts may be off by: 50 % and 3 of 14, 1.4 times each, are all there is to do, and not a little less.
+const ROUNDING: f64 = 1e-9;
+
 /// What comes to each group, the preferred first.
 ///
 /// A group takes as much as it is able to, which is 1.4 times its part that is fit, at most all; the next takes of what is
@@ -51,13 +54,17 @@ pub(crate) fn spill(groups: &[Group], threshold: f64) -> Vec<Share> {
         };
         return groups.iter().map(share).collect();
     }
-    let is_short = total < 1.0;
+    let is_short = total < 1.0 - ROUNDING;
     let mut left = 1.0;
     let mut shares: Vec<Share> = groups
         .iter()
         .map(|group| {
             let of_all = (able(group) / total.min(1.0)).min(left);
             left -= of_all;
+            // Else a tier that nothing is left for would serve, if it were of one request in 2⁵⁰.
+            if left < ROUNDING {
+                left = 0.0;
+            }
             let panics = is_short && group.enough > 0.0 && part(group) < threshold;
             Share { of_all, panics }
         })
@@ -129,6 +136,36 @@ mod tests {
             // Envoy deals in whole percents, of which what is left goes to the first.
             let off = percents.iter().zip(expected).map(|(a, b): (&f64, f64)| (a - b).abs());
             assert!(off.clone().all(|off| off <= 1.0), "{fit:?}: {percents:?}");
+        }
+    }
+
+    /// Whatever the numbers of members: 1.4 times what is fit of two tiers is exactly everything.
+    #[test]
+    fn tiers_that_are_just_able_to_do_everything_neither_panic_nor_spill() {
+        let group = |fit: u32, enough: u32| Group {
+            fit: fit.into(),
+            enough: enough.into(),
+        };
+        let mut tried = 0;
+        for (first, second) in (1..30).flat_map(|first| (1..30).map(move |second| (first, second))) {
+            for (a, b) in (1..first).flat_map(|a| (1..second).map(move |b| (a, b))) {
+                let is_just_all = 14 * (a * second + b * first) == 10 * first * second;
+                if is_just_all && 14 * a < 10 * first {
+                    tried += 1;
+                    let shares = spill(&[group(a, first), group(b, second), group(1, 1)], 0.9);
+                    assert!(shares.iter().all(|share| !share.panics), "{a}/{first}, {b}/{second}");
+                    assert_eq!(shares[2].of_all, 0.0, "{a}/{first}, {b}/{second}");
+                }
+            }
+        }
+        assert!(tried > 100);
+        for weight in 1..1_000 {
+            // Five of seven that are as heavy.
+            let one = f64::from(weight) * 0.7;
+            let fit = [one; 5].iter().sum();
+            let enough = [one; 7].iter().sum();
+            let shares = spill(&[Group { fit, enough }, group(1, 1)], 1.0);
+            assert_eq!((shares[0].panics, shares[1].of_all), (false, 0.0), "{weight}");
         }
     }
 

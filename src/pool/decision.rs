@@ -172,7 +172,7 @@ impl<B> View<'_, B> {
         if self.ask().tried().contains(&self.roster().member(at)) {
             return Some(Closed::Tried);
         }
-        if !self.roster().admits(at, self.roster().load(at).saturating_add(1)) {
+        if !self.roster().admits(at, 1) {
             return Some(Closed::Full);
         }
         match self.roster().condition(at) {

@@ -20,6 +20,10 @@ pub(super) struct Detector {
     driver: AtomicWaker,
 }
 
+/// How much waits for the driver. What is shown beyond that is not kept: a pool may have no driver, or one that is not
+/// run, and of whoever fails, or is good, more is shown soon.
+const MOST: usize = 4096;
+
 /// What a request has shown of a member.
 pub(super) struct Shown {
     pub(super) id: Arc<str>,
@@ -52,8 +56,12 @@ impl Detector {
     }
 
     fn tell(&self, id: &str, member: MemberId, against: Option<EjectionReason>) {
-        let id = id.into();
-        self.shown.lock().push(Shown { id, member, against });
+        let mut shown = self.shown.lock();
+        if shown.len() < MOST {
+            let id = id.into();
+            shown.push(Shown { id, member, against });
+        }
+        drop(shown);
         self.driver.wake();
     }
 

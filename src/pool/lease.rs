@@ -4,7 +4,7 @@ use std::{
     fmt,
     num::NonZeroU64,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use crate::{
@@ -150,10 +150,13 @@ impl<A: ?Sized> Lease<A> {
     /// What it says of the member.
     #[inline(always)]
     fn judge(&self, outcome: Outcome) {
-        let live = &*self.token().live;
+        let token = self.token();
+        let live = &*token.live;
         match outcome {
-            Outcome::Success if live.counts.streak.is_marked() => live.account.recovered(live),
-            Outcome::Success | Outcome::Cancelled => {}
+            Outcome::Success if !live.counts.streak.is_marked() => {}
+            Outcome::Cancelled => {}
+            _ if token.is_past.load(Relaxed) => {}
+            Outcome::Success => live.account.recovered(live),
             failed => live.account.failed(live, failed),
         }
     }

@@ -233,7 +233,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
                 lease.abandon();
                 continue;
             }
-            if !roster.is_limited() || roster.admits(at, roster.load(at)) {
+            if !roster.is_limited() || roster.admits(at, 0) {
                 return Ok(lease);
             }
             // Another came first and filled it up.

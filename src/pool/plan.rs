@@ -63,6 +63,10 @@ impl Facts {
         (!rules.checked || self.health == Health::Passing) && self.ejection != Ejection::Ejected
     }
 
+    fn is_on_probation(&self) -> bool {
+        self.ejection == Ejection::Probation
+    }
+
     /// Whether sessions that are at home here may come, even where nothing new does.
     fn takes_homes(&self) -> bool {
         self.standing != Standing::Maintenance && self.is_fit
@@ -97,6 +101,8 @@ pub(super) struct Planned {
     pub(super) groups: Vec<Plan>,
     /// Priorities whose members all count.
     pub(super) panics: Vec<u8>,
+    /// Whether who is on probation is spared: not where all count and there is nobody else.
+    pub(super) spares: bool,
     /// What is known of each candidate now.
     pub(super) facts: Vec<Facts>,
     /// When to plan anew, at the latest.
@@ -117,14 +123,18 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         .map(|candidate| candidate.facts.judge(rules))
         .collect();
     let is_fit = |index: &usize| fit[*index];
+    // Who is on probation takes one request at a time: its share is tried there first, and the rest needs others.
+    let is_sure = |index: &usize| is_fit(index) && !candidates[*index].facts.is_on_probation();
     let weigh = |members: &mut dyn Iterator<Item = usize>| members.map(|index| share(&candidates[index])).sum::<f64>();
-    let sizes: Vec<Group> = tiers
-        .values()
-        .map(|members| Group {
-            fit: weigh(&mut members.iter().copied().filter(|index| is_fit(index))),
+    let sizes = |counts: &dyn Fn(&usize) -> bool| -> Vec<Group> {
+        let size = |members: &Vec<usize>| Group {
+            fit: weigh(&mut members.iter().copied().filter(counts)),
             enough: weigh(&mut members.iter().copied()),
-        })
-        .collect();
+        };
+        tiers.values().map(size).collect()
+    };
+    let shares = spill(&sizes(&is_fit), rules.panic).into_iter();
+    let shares = shares.zip(spill(&sizes(&is_sure), rules.panic));
 
     let mut serving: Vec<(Plan, Vec<usize>)> = Vec::new();
     let mut panics = Vec::new();
@@ -136,20 +146,30 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
     });
     let mut facts: Vec<Facts> = unserved.collect();
     let mut again = None;
-    for ((priority, members), tier) in tiers.iter().zip(spill(&sizes, rules.panic)) {
-        if tier.of_all <= 0.0 {
+    for ((priority, members), (tier, sure)) in tiers.iter().zip(shares) {
+        if tier.of_all <= 0.0 && sure.of_all <= 0.0 {
             continue;
         }
-        if tier.panics {
+        if sure.panics {
             panics.push(*priority);
         }
         let alone = members
             .iter()
             .all(|index| candidates[*index].facts.warmth == Warmth::Cold || !is_fit(index));
-        for index in members.iter().filter(|index| is_fit(index)) {
+        let serve: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|index| sure.panics || is_fit(index))
+            .collect();
+        for index in &serve {
             let last = candidates[*index].facts;
-            if last.ejection == Ejection::Probation {
+            if last.is_on_probation() {
                 // One request at a time is gentle enough.
+                continue;
+            }
+            if sure.panics {
+                // Were who becomes fit brought in by and by, more would go to those that are not.
+                facts[*index].warmth = Warmth::Warm;
                 continue;
             }
             let (warmth, part) = last.warmth.serve(rules.slow_start.as_ref(), alone, now);
@@ -158,11 +178,6 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
                 again = rules.slow_start.map(|slow_start| slow_start.step());
             }
         }
-        let serve: Vec<usize> = members
-            .iter()
-            .copied()
-            .filter(|index| tier.panics || is_fit(index))
-            .collect();
         for (distance, share, members) in near_first(serve, candidates, rules, &weigh) {
             let plan = Plan {
                 kind: Kind {
@@ -170,7 +185,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
                     distance,
                 },
                 share: share * tier.of_all,
-                panics: tier.panics,
+                panics: sure.panics,
                 places: Vec::new(),
             };
             serving.push((plan, members));
@@ -194,6 +209,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
     let homes = order.len();
     order.extend(of(|place| *place == Place::Nowhere));
 
+    let spares = panics.is_empty() || order[..open].iter().any(|index| !facts[*index].is_on_probation());
     let part = |index: usize| f64::from(facts[index].part);
     let weights = order[..open].iter().map(|index| {
         let brought_in = if by_key { 1.0 } else { part(*index) };
@@ -219,6 +235,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         ramps,
         groups,
         panics,
+        spares,
         facts,
         again,
     }
@@ -261,15 +278,21 @@ fn near_first(
         }]
         .push(index);
     }
-    let sizes = near.each_ref().map(|members| Group {
-        fit: weigh(&mut members.iter().copied()),
-        enough: of_a_zone,
-    });
-    let shares = spill(&sizes, 0.0).into_iter().map(|share| share.of_all);
+    let is_sure = |index: &usize| !candidates[*index].facts.is_on_probation();
+    let shares = |counts: &dyn Fn(&usize) -> bool| {
+        let sizes = near.each_ref().map(|members| Group {
+            fit: weigh(&mut members.iter().copied().filter(counts)),
+            enough: of_a_zone,
+        });
+        spill(&sizes, 0.0).into_iter().map(|share| share.of_all)
+    };
+    let shares: Vec<_> = shares(&|_| true).zip(shares(&is_sure)).collect();
     let distances = [Distance::SameZone, Distance::SameRegion, Distance::Elsewhere].map(Some);
     let groups = distances.into_iter().zip(shares).zip(near);
-    let groups = groups.map(|((distance, share), members)| (distance, share, members));
-    groups.filter(|(_, share, _)| *share > 0.0).collect()
+    let groups = groups.filter(|((_, (share, sure)), _)| *share > 0.0 || *sure > 0.0);
+    groups
+        .map(|((distance, (share, _)), members)| (distance, share, members))
+        .collect()
 }
 
 /// Weights as whole numbers in proportion, none of them 0, as small as they can be.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ahash::RandomState;
+pub(super) use judging::Tiers;
 use parking_lot::Mutex;
 
 use super::{
@@ -110,11 +111,15 @@ impl<B: Backend, M> Entry<B, M> {
 }
 
 impl<B, M> Entry<B, M> {
+    /// Of all incarnations.
+    fn tokens(&self) -> impl Iterator<Item = &Arc<Token<Arc<B>>>> {
+        let earlier = self.earlier.iter().map(|replaced| &replaced.token);
+        earlier.chain([&self.token])
+    }
+
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
-        let earlier = self.earlier.iter().map(|replaced| &replaced.token);
-        let tokens = earlier.chain([&self.token]);
-        tokens.map(|token| Arc::strong_count(token) - 1).sum()
+        self.tokens().map(|token| Arc::strong_count(token) - 1).sum()
     }
 }
 
@@ -165,6 +170,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             live: Arc::clone(live) as _,
             awaited: self.limit.is_some() || self.core.needs.wants_total(),
             needs: self.core.needs,
+            is_past: false.into(),
         })
     }
 
@@ -270,8 +276,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         rest
     }
 
-    /// Requests that are in flight at members of this id that were removed or replaced, and at the one that is if it
-    /// drains, by whoever's wish.
+    /// Requests that are in flight at members of this id that were removed, and at the one that is, in all its
+    /// incarnations, if it drains, by whoever's wish.
     pub(super) fn still_open(&mut self, id: &str) -> usize {
         let parted = self.parted.iter().filter(|parted| *parted.id == *id);
         let parting = self.parting.iter().filter(|token| &*token.live.id == id);
@@ -303,13 +309,12 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let rows = planned.order.iter().enumerate().map(|(place, index)| {
             let entry = entries[*index];
             let backend = &entry.token.backend;
-            let one = (entry.facts.ejection == Ejection::Probation).then_some(1);
-            let limits = [limit.and_then(|limit| limit(backend)), one];
             Row {
                 token: Arc::downgrade(&entry.token),
                 member: entry.live.member,
                 weight: planned.weights.get(place).copied().unwrap_or(0),
-                limit: limits.into_iter().flatten().min(),
+                limit: limit.and_then(|limit| limit(backend)),
+                spared: planned.spares && entry.facts.ejection == Ejection::Probation,
                 readiness: backend.readiness().cloned(),
                 earlier: &entry.earlier,
             }
@@ -338,7 +343,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             let id = || Arc::clone(&entry.id);
             match (entry.facts.warmth, facts.warmth) {
                 (Warmth::Cold, Warmth::Since(_)) => self.warmed.push(Event::SlowStartStarted { id: id() }),
-                (Warmth::Since(_), Warmth::Warm) => self.warmed.push(Event::SlowStartEnded { id: id() }),
+                (Warmth::Since(_), Warmth::Warm | Warmth::Cold) => self.warmed.push(Event::SlowStartEnded { id: id() }),
                 _ => {}
             }
             (entry.facts.warmth, entry.facts.part) = (facts.warmth, facts.part);

@@ -27,6 +27,8 @@ pub(crate) struct Roster<B> {
     members: Box<[MemberId]>,
     weights: Weights,
     limits: Option<Box<[u32]>>,
+    /// Who takes one request at a time, in order: few, if any.
+    spared: Box<[At]>,
     readiness: Option<Box<[Option<Readiness>]>>,
     earlier: Box<[Earlier<B>]>,
     ramps: Box<[Ramp]>,
@@ -93,6 +95,8 @@ pub(crate) struct Row<'a, B> {
     pub(crate) member: MemberId,
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
+    /// One request at a time, besides those of earlier incarnations.
+    pub(crate) spared: bool,
     pub(crate) readiness: Option<Readiness>,
     /// Incarnations replaced under the same id, held by the registry, that may have leases.
     pub(crate) earlier: &'a [Replaced<B>],
@@ -111,6 +115,7 @@ impl<B> Roster<B> {
         let mut weights = Vec::with_capacity(open);
         let mut limits = Vec::with_capacity(total);
         let mut limited = false;
+        let mut spared = Vec::new();
         let mut readiness = Vec::new();
         let mut earlier = Vec::new();
         for (index, row) in rows.enumerate() {
@@ -126,17 +131,19 @@ impl<B> Roster<B> {
                 readiness[index] = row.readiness;
             }
             let at = At(index as u32);
+            spared.extend(row.spared.then_some(at));
             earlier.extend(row.earlier.iter().map(|replaced| Earlier {
                 at,
                 token: Arc::downgrade(&replaced.token),
             }));
         }
         Self {
-            plain: !limited && readiness.is_empty() && ramps.is_empty(),
+            plain: !limited && spared.is_empty() && readiness.is_empty() && ramps.is_empty(),
             tokens: tokens.into(),
             members: members.into(),
             weights: weights.into(),
             limits: limited.then(|| limits.into()),
+            spared: spared.into(),
             readiness: (!readiness.is_empty()).then(|| readiness.into()),
             earlier: earlier.into(),
             ramps: ramps.into(),
@@ -160,11 +167,13 @@ impl<B> Roster<B> {
             let at = At(index as u32);
             self.ramp(*whole).map(|ramp| Ramp { at, ..*ramp })
         };
+        let spared = |(index, whole): (usize, &At)| self.is_spared(*whole).then_some(At(index as u32));
         Self {
             tokens: places.iter().map(|at| self.tokens[at.index()].clone()).collect(),
             members: places.iter().map(|at| self.members[at.index()]).collect(),
             weights: weights.into(),
             limits: self.limits.as_deref().map(limits),
+            spared: places.iter().enumerate().filter_map(spared).collect(),
             readiness: self.readiness.as_deref().map(readiness),
             earlier: places.iter().enumerate().flat_map(earlier).collect(),
             ramps: places.iter().enumerate().filter_map(ramp).collect(),
@@ -272,7 +281,11 @@ impl<B> Roster<B> {
     /// Whether any member has an in-flight limit.
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
-        self.limits.is_some()
+        self.limits.is_some() || !self.spared.is_empty()
+    }
+
+    fn is_spared(&self, at: At) -> bool {
+        self.spared.binary_search(&at).is_ok()
     }
 
     /// Whether nothing but an ask can close a member: no limits, all ready without a word, nobody brought in by key.
@@ -287,10 +300,10 @@ impl<B> Roster<B> {
         readiness.map_or(Condition::Ready, Readiness::get)
     }
 
-    /// Whether `load` requests may be in flight at a member.
-    pub(crate) fn admits(&self, at: At, load: usize) -> bool {
-        self.limits
-            .as_ref()
-            .is_none_or(|limits| load <= limits[at.index()] as usize)
+    /// Whether so many requests may be in flight at a member besides those that are.
+    pub(crate) fn admits(&self, at: At, more: usize) -> bool {
+        let limits = self.limits.as_ref();
+        limits.is_none_or(|limits| self.load(at).saturating_add(more) <= limits[at.index()] as usize)
+            && (!self.is_spared(at) || self.settled_load(at).saturating_add(more) <= 1)
     }
 }

@@ -149,7 +149,7 @@ impl<'a, B> View<'a, B> {
 
     /// Below its limit and not tried.
     fn has_place(&self, roster: &Roster<B>, at: At) -> bool {
-        roster.admits(at, roster.load(at).saturating_add(1)) && !self.ask.tried().contains(&roster.member(at))
+        roster.admits(at, 1) && !self.ask.tried().contains(&roster.member(at))
     }
 
     fn is_ready(&self, roster: &Roster<B>, at: At) -> bool {

@@ -3,12 +3,13 @@
 use std::{
     future::{Ready, ready},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use allocation_counter::measure;
 use equipoise::{
-    Ask, Assigned, BalanceLayer, BoxError, Dispatch, Home, KeyedLayer, LeastLoaded, Outcome, Pool, Random, RoundRobin,
-    Selector, Strategy,
+    Ask, Assigned, BalanceLayer, BoxError, Dispatch, Home, KeyedLayer, LeastLoaded, Outcome, OutlierDetection, Pool,
+    Random, RoundRobin, Selector, Strategy,
     key::{HashFunction, Terminal},
     selector::Choices,
 };
@@ -126,4 +127,90 @@ fn no_key_allocates_from_ready_to_the_response() {
 fn the_counter_counts() {
     let counted = measure(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(counted.count_total, 1);
+}
+
+/// Members that fail are told of; where nobody takes it in, that is not kept for ever.
+#[test]
+fn a_pool_without_its_driver_does_not_grow() {
+    for is_dropped in [false, true] {
+        let clock = equipoise::ManualClock::new().clock();
+        let builder = Pool::builder_on(clock).backends(endpoints(&["a", "b"]));
+        let (mut pool, driver) = builder.outlier_detection(OutlierDetection::new()).build();
+        let _driver = (!is_dropped).then_some(driver);
+        let mut fail = || pool.pick(&Ask::new()).unwrap().settle(Outcome::Failure);
+        (0..100_000).for_each(|_| fail());
+        let more = measure(|| (0..100_000).for_each(|_| fail()));
+        assert_eq!(more.bytes_current, 0, "dropped: {is_dropped}");
+    }
+}
+
+/// With all that may keep a request off a member: groups of two priorities of which one panics, members on probation,
+/// members that are brought in.
+#[test]
+fn fitness_allocates_nothing() {
+    use equipoise::{Event, HealthCheck, SlowStart, health::Report};
+    let time = equipoise::ManualClock::new();
+    struct Bad;
+    impl equipoise::HealthProbe<Plain> for Bad {
+        type Error = &'static str;
+        async fn probe(&self, backend: &Plain) -> Result<Report, &'static str> {
+            let is_bad = equipoise::Backend::id(backend).starts_with("bad");
+            (!is_bad).then(Report::new).ok_or("no")
+        }
+    }
+    for strategy in [
+        "round_robin",
+        "least_loaded",
+        "random",
+        "ring(size=2000)",
+        "prequal",
+        "peak_ewma",
+    ] {
+        let named = |name: &'static str, count: u32, priority: u8| {
+            (0..count).map(move |index| endpoint(&format!("{name}{index}")).with_priority(priority))
+        };
+        let members = named("bad", 9, 0)
+            .chain(named("good", 1, 0))
+            .chain(named("spare", 4, 1));
+        let members = members.chain(named("bad-spare", 6, 1));
+        let strategy: Strategy = strategy.parse().unwrap();
+        let builder = Pool::builder_on(time.clock())
+            .backends(members)
+            .selector(strategy.selector::<Plain>());
+        let (mut pool, mut driver) = builder
+            .health_check(HealthCheck::new(Bad))
+            .outlier_detection(OutlierDetection::new())
+            .slow_start(SlowStart::over(Duration::from_secs(60)))
+            .build();
+        let mut events = pool.events();
+        for _ in 0..200 {
+            time.advance(Duration::from_millis(50));
+            run(&mut driver);
+        }
+        let told = told(&mut events);
+        assert!(
+            told.contains(&Event::PanicStarted { priority: 0 }),
+            "{strategy}: {told:?}"
+        );
+        drop(pool.handle().insert(endpoint("new").with_priority(1)));
+        run(&mut driver);
+        // Each has failed once, and is to be good again.
+        for key in 0..1_000 {
+            pool.pick(&Ask::new().with_key(key << 32))
+                .unwrap()
+                .settle(Outcome::Failure);
+            pool.pick(&Ask::new().with_key(key << 32))
+                .unwrap()
+                .settle(Outcome::Success);
+        }
+        run(&mut driver);
+        let picks = measure(|| {
+            for key in 0..1_000 {
+                pool.pick(&Ask::new().with_key(key << 32))
+                    .unwrap()
+                    .settle(Outcome::Success);
+            }
+        });
+        assert_eq!(picks.count_total, 0, "{strategy}");
+    }
 }

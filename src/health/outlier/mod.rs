@@ -25,8 +25,9 @@ use crate::{fitness::Limits, selector::ParameterError};
 ///   deviations, or when a percentage of its requests failed, whatever became of the others'.
 ///
 /// It is left alone for the base time, and the next time for twice that, and so on up to the longest; each interval in
-/// which it stays takes one time off again. Then it is on probation: it gets one request at a time, and is ejected again
-/// by the first that fails.
+/// which it stays takes one time off again. Then it is on probation: it gets one request at a time, besides those that are
+/// open from before, and is ejected again by the first that fails. Others serve the rest, those that served meanwhile
+/// included; where there is nobody else, and [all count](crate::PoolBuilder::panic_threshold), it gets all.
 ///
 /// ```
 /// use std::time::Duration;

@@ -23,9 +23,11 @@ pub(super) struct Waiting {
 
 impl<B: Backend, S: Selector<B>> Driver<B, S> {
     /// Plans a look at who has come to rest. Not at once: first the change has to be published, and picks under way on the
-    /// last snapshot to be over.
+    /// last snapshot to be over. Nor later than one is planned for: others may want one all the time.
     pub(super) fn look_soon(&mut self) {
-        self.rest = Some((self.core.clock().now() + REST.0, REST.0));
+        let soon = self.core.clock().now() + REST.0;
+        let at = self.rest.map_or(soon, |(at, _)| at.min(soon));
+        self.rest = Some((at, REST.0));
     }
 
     pub(super) fn wait_for_rest(&mut self, id: Arc<str>, within: Duration, left: oneshot::Sender<usize>) {
@@ -55,7 +57,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 self.waiting.push(waiting);
             }
         }
-        let pause = self.rest.map_or(REST.0, |(_, pause)| (pause * 2).min(REST.1));
+        // One that came before its change is in force was none.
+        let longer = if in_force { 2 } else { 1 };
+        let pause = self.rest.map_or(REST.0, |(_, pause)| (pause * longer).min(REST.1));
         let is_closing = self.phase == Phase::Closed && !self.registry.is_at_rest();
         let goes_on = rest.goes_on || !self.waiting.is_empty() || is_closing;
         let next = self

@@ -13,7 +13,7 @@ use crate::{
     fitness::EjectionReason,
     health::OutlierDetection,
     member::{Account, MemberId},
-    pool::{checking::Checked, detector::Shown, fault::guarded},
+    pool::{checking::Checked, detector::Shown, fault::guarded, registry::Tiers},
     selector::{Generator, Selector},
 };
 
@@ -116,10 +116,13 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let core = Arc::clone(&self.core);
         let Some(detector) = &core.detector else { return };
         let now = core.clock().now();
+        // Counted once: where everybody fails, there is a verdict for each fifth request.
+        let mut tiers = Tiers::default();
         for Shown { id, member, against } in detector.take(cx.waker()) {
             match against {
-                Some(reason) => self.eject(id, member, reason, &detector.settings, now),
+                Some(reason) => self.eject(id, member, reason, (&detector.settings, &mut tiers), now),
                 None if self.registry.acquit(&id, member, &detector.settings) => {
+                    tiers.forget();
                     self.dirty = true;
                     self.news.push(Event::EjectionEnded { id });
                 }
@@ -128,7 +131,7 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         }
         if self.sweeps.as_ref().is_some_and(|sweeps| sweeps.sweep <= now) {
             for (id, member, reason) in self.compared(&detector.settings) {
-                self.eject(id, member, reason, &detector.settings, now);
+                self.eject(id, member, reason, (&detector.settings, &mut tiers), now);
             }
             if let Some(sweeps) = &mut self.sweeps {
                 sweeps.sweep = now + detector.settings.until_sweep(fraction(&mut sweeps.random));
@@ -167,11 +170,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         id: Arc<str>,
         member: MemberId,
         reason: EjectionReason,
-        settings: &OutlierDetection,
+        by: (&OutlierDetection, &mut Tiers),
         now: Instant,
     ) {
         let registry = &mut self.registry;
-        let ejected = guarded(|| registry.eject(&id, member, &reason, settings, now));
+        let ejected = guarded(|| registry.eject(&id, member, &reason, by, now));
         if let Some(time) = self.unless_failed(ejected).flatten() {
             self.dirty = true;
             if let Some(sweeps) = &mut self.sweeps {

@@ -107,6 +107,11 @@ proptest! {
         // Traffic is never kept off all.
         let anybody = all().any(|index| is_willing(&index) && (is_fit(&index) || panic > 0.0));
         prop_assert_eq!(planned.open > 0, anybody);
+        // Nor are they all left to who takes one request at a time.
+        let probation = |index: &usize| candidates[*index].facts.ejection == Ejection::Probation;
+        let others = all().any(|index| is_willing(&index) && !probation(&index) && (is_fit(&index) || panic > 0.0));
+        prop_assert!(!others || open.iter().any(|index| !probation(index)));
+        prop_assert!(panic == 0.0 || open.is_empty() || !planned.spares || open.iter().any(|index| !probation(index)));
         // A home takes sessions unless it is unfit or in maintenance.
         for index in &planned.order[planned.open..planned.homes] {
             prop_assert!(is_fit(index) && candidates[*index].facts.standing != Standing::Maintenance);
@@ -118,7 +123,7 @@ proptest! {
         let grouped: Vec<At> = planned.groups.iter().flat_map(|group| group.places.clone()).collect();
         prop_assert_eq!(grouped.len(), planned.open);
         prop_assert_eq!(grouped.into_iter().collect::<BTreeSet<_>>().len(), planned.open);
-        prop_assert!(planned.groups.iter().all(|group| group.share > 0.0 && !group.places.is_empty()));
+        prop_assert!(planned.groups.iter().all(|group| group.share >= 0.0 && !group.places.is_empty()));
 
         // Weights are those of backends, times their word, times the part: as near as whole numbers come.
         prop_assert_eq!(planned.weights.len(), planned.open);

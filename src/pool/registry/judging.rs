@@ -1,7 +1,8 @@
 //! What the book says of each member's fitness.
 
 use std::{
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,42 @@ pub(in crate::pool) struct Released {
     pub(in crate::pool) on_probation: bool,
     /// When the next ejection will be over.
     pub(in crate::pool) next: Option<Instant>,
+}
+
+/// How many members each priority has, and how many of them are ejected, as long as no more than that was changed which
+/// is told here.
+#[derive(Default)]
+pub(in crate::pool) struct Tiers(Option<HashMap<u8, Tier>>);
+
+#[derive(Clone, Copy, Default)]
+struct Tier {
+    ejected: usize,
+    all: usize,
+}
+
+impl Tiers {
+    /// O(members) for the first one. Runs the backends' code.
+    fn tier<B: Backend, M>(&mut self, priority: u8, entries: &[Option<Entry<B, M>>]) -> &mut Tier {
+        let count = || {
+            let mut tiers: HashMap<u8, Tier> = HashMap::new();
+            for (entry, priority) in entries
+                .iter()
+                .flatten()
+                .filter_map(|entry| Some((entry, entry.tier()?)))
+            {
+                let tier = tiers.entry(priority).or_default();
+                tier.all += 1;
+                tier.ejected += usize::from(entry.is_ejected());
+            }
+            tiers
+        };
+        self.0.get_or_insert_with(count).entry(priority).or_default()
+    }
+
+    /// One may be ejected no more.
+    pub(in crate::pool) fn forget(&mut self) {
+        self.0 = None;
+    }
 }
 
 /// A member's state for all its incarnations, and its newest backend.
@@ -108,13 +145,13 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     }
 
     /// For how long, if the member is ejected: not if it is already, if too many others are, or for what it did on a
-    /// probation that is over. O(members). Runs the backends' code.
+    /// probation that is over. Runs the backends' code.
     pub(in crate::pool) fn eject(
         &mut self,
         id: &str,
         member: MemberId,
         reason: &EjectionReason,
-        settings: &OutlierDetection,
+        (settings, tiers): (&OutlierDetection, &mut Tiers),
         now: Instant,
     ) -> Option<Duration> {
         let entry = self.judged(id, member)?;
@@ -128,16 +165,12 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             (Ejection::None, EjectionReason::Probation) | (Ejection::Ejected, _) => return None,
             (Ejection::None, _) => {}
         }
-        let tier = entry.tier()?;
-        let peers = self.entries.iter().flatten().filter(|peer| peer.tier() == Some(tier));
-        let (mut ejected, mut all) = (0, 0);
-        for peer in peers {
-            all += 1;
-            ejected += usize::from(peer.is_ejected() && peer.live.member != member);
-        }
-        if !settings.may_eject(ejected, all) {
+        let priority = entry.tier()?;
+        let tier = tiers.tier(priority, &self.entries);
+        if !settings.may_eject(tier.ejected, tier.all) {
             return None;
         }
+        tier.ejected += 1;
         let entry = self.judged(id, member)?;
         let time = entry.sentence.eject(now, settings);
         entry.sentenced();
@@ -167,13 +200,24 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Lets go of who was ejected long enough. O(members).
     pub(in crate::pool) fn release(&mut self, now: Instant) -> Released {
         let mut released = Released::default();
+        let mut busy = Vec::new();
         for entry in self.entries.iter_mut().flatten().filter(|entry| entry.is_ejected()) {
             if entry.sentence.serve(now) {
                 entry.sentenced();
                 released.ids.push(Arc::clone(&entry.id));
+                if entry.in_flight() > 0 {
+                    entry.tokens().for_each(|token| token.is_past.store(true, Relaxed));
+                    busy.push(Arc::clone(&entry.id));
+                }
             }
             released.on_probation |= entry.facts.ejection == Ejection::Probation;
             released.next = [released.next, entry.sentence.until()].into_iter().flatten().min();
+        }
+        for id in busy {
+            // What is open from before may stay so for long, and does not count: those from now on are counted apart.
+            if let Some((live, backend)) = self.member(&id) {
+                self.replace(&id, self.token(backend, &live));
+            }
         }
         released
     }

@@ -100,3 +100,18 @@ fn nobody_of_that_name_is_at_rest_and_without_a_driver_it_is_told() {
     let mut drained = handle.drained("a", SECOND);
     assert!(matches!(poll_once(&mut drained), Poll::Ready(Err(_))));
 }
+
+#[test]
+fn those_who_keep_asking_keep_nobody_from_being_told() {
+    let mut stage = stage();
+    let handle = stage.pool.handle();
+    drop(handle.drain("a"));
+    let mut drained = handle.drained("a", 60 * SECOND);
+    for _ in 0..100 {
+        stage.pass(Duration::from_millis(5));
+        drop(handle.drained("b", SECOND));
+        run(&mut stage.driver);
+    }
+    assert_eq!(left(&mut stage, &mut drained), Some(0));
+    assert!(stage.told().contains(&Event::Drained { id: "a".into() }));
+}

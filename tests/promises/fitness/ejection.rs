@@ -1,8 +1,12 @@
 //! What requests show.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use equipoise::{Ejection, EjectionReason, OutlierDetection};
 
 use super::*;
+
+type Builder = PoolBuilder<Plain, AnySelector<Plain>>;
 
 fn judged(count: usize, settings: OutlierDetection) -> Stage {
     let backends = (0..count).map(|index| endpoint(&index.to_string())).collect();
@@ -73,6 +77,103 @@ fn on_probation_it_gets_one_request_at_a_time_however_that_ends() {
     run(&mut stage.driver);
     assert_eq!(stage.member("3").ejection, Ejection::None);
     assert!(stage.told().contains(&Event::EjectionEnded { id: "3".into() }));
+}
+
+/// How many of ten requests at once find somebody, at whom, while `a` is on probation.
+fn ten_during_probation(
+    backends: Vec<Plain>,
+    build: impl FnOnce(Builder, HealthCheck<Plain>) -> Builder,
+) -> HashMap<String, usize> {
+    let settings = OutlierDetection::new();
+    let mut stage = Stage::new("least_loaded", backends, |pool, check| {
+        build(pool.outlier_detection(settings), check)
+    });
+    while stage.member("a").ejection != Ejection::Ejected {
+        stage.request(bad("a", Outcome::Failure));
+    }
+    stage.answers.set("b", Err("no"));
+    stage.pass(30 * SECOND);
+    assert_eq!(stage.member("a").ejection, Ejection::Probation);
+    let leases = (0..10).filter_map(|_| stage.pool.pick(&Ask::new()).ok());
+    let leases: Vec<_> = leases.collect();
+    let mut counts = HashMap::new();
+    for lease in &leases {
+        *counts.entry(lease.backend_id().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// Such as a tunnel: it began before the ejection, and says nothing of what became of the member since.
+#[test]
+fn what_is_open_from_before_keeps_nobody_on_probation() {
+    let mut stage = judged(3, OutlierDetection::new());
+    let mut leases: Vec<_> = (0..6).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+    leases.retain(|lease| lease.backend_id() == "1");
+    ask(&mut stage, "1", Outcome::Failure, 5);
+    stage.pass(30 * SECOND);
+    assert_eq!(
+        (stage.member("1").ejection, stage.member("1").in_flight),
+        (Ejection::Probation, 2)
+    );
+    // One at a time all the same, whether or not those end.
+    for held in [2, 1, 0] {
+        leases.truncate(held);
+        let asked: Vec<_> = (0..30).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+        let its = asked.iter().filter(|lease| lease.backend_id() == "1");
+        assert_eq!(its.count(), 1, "{held}");
+        assert_eq!(stage.member("1").in_flight, held + 1);
+    }
+    ask(&mut stage, "1", Outcome::Success, 1);
+    assert_eq!(
+        (stage.member("1").ejection, stage.member("1").in_flight),
+        (Ejection::None, 0)
+    );
+}
+
+/// Nor does it say anything of it when it ends.
+#[test]
+fn what_is_open_from_before_decides_no_probation() {
+    for outcome in [Outcome::Success, Outcome::Unreachable] {
+        let mut stage = judged(3, OutlierDetection::new());
+        let mut leases: Vec<_> = (0..6).map(|_| stage.pool.pick(&Ask::new()).unwrap()).collect();
+        leases.retain(|lease| lease.backend_id() == "1");
+        ask(&mut stage, "1", Outcome::Failure, 5);
+        stage.pass(30 * SECOND);
+        leases.iter_mut().for_each(|lease| lease.settle(outcome));
+        run(&mut stage.driver);
+        assert_eq!(stage.member("1").ejection, Ejection::Probation, "{outcome:?}");
+        drop(leases);
+        ask(&mut stage, "1", Outcome::Success, 1);
+        assert_eq!(stage.member("1").ejection, Ejection::None, "{outcome:?}");
+        ask(&mut stage, "1", Outcome::Failure, 5);
+        assert_eq!(stage.member("1").ejection, Ejection::Ejected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn probation_keeps_requests_off_nobody_else() {
+    let counts = |counts: &[(&str, usize)]| counts.iter().map(|(id, count)| (id.to_string(), *count)).collect();
+    // Nobody else: to turn all but one away would be worse.
+    let alone = ten_during_probation(endpoints(&["a"]), |pool, _| pool);
+    assert_eq!(alone, counts(&[("a", 10)]));
+    // Nobody else that is fit: all count.
+    let unfit = ten_during_probation(endpoints(&["a", "b"]), |pool, check| pool.health_check(check));
+    assert_eq!(unfit, counts(&[("a", 1), ("b", 9)]));
+    // Whoever was there while it was ejected.
+    let backup = vec![endpoint("a"), endpoint("c").with_priority(1)];
+    assert_eq!(
+        ten_during_probation(backup, |pool, _| pool),
+        counts(&[("a", 1), ("c", 9)])
+    );
+    let [here, there] = ["1", "2"].map(|zone| equipoise::Locality::new("eu", zone));
+    let far = vec![
+        endpoint("a").with_locality(here.clone()),
+        endpoint("c").with_locality(there),
+    ];
+    assert_eq!(
+        ten_during_probation(far, |pool, _| pool.locality(here)),
+        counts(&[("a", 1), ("c", 9)])
+    );
 }
 
 #[test]
@@ -199,4 +300,39 @@ fn an_update_keeps_an_ejection_and_a_new_member_has_none() {
     // Its time comes to nothing.
     stage.pass(40 * SECOND);
     assert_eq!(stage.member("3").ejection, Ejection::None);
+}
+
+/// Of which it is told how often it was asked for its weight.
+struct Asked(String, Arc<AtomicUsize>);
+
+impl equipoise::Backend for Asked {
+    fn id(&self) -> &str {
+        &self.0
+    }
+    fn weight(&self) -> u32 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        1
+    }
+}
+
+/// Were each compared with all others, the driver would have no time for anything else.
+#[test]
+fn where_everybody_fails_all_are_counted_once() {
+    const MEMBERS: usize = 2_000;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let backends = (0..MEMBERS).map(|index| Asked(index.to_string(), Arc::clone(&asked)));
+    let (mut pool, mut driver) = Pool::builder_on(ManualClock::new().clock())
+        .backends(backends)
+        .outlier_detection(OutlierDetection::new())
+        .build();
+    let mut events = pool.events();
+    assert!(poll_once(&mut driver).is_pending());
+    asked.store(0, Ordering::Relaxed);
+    for _ in 0..5 * MEMBERS * 2 {
+        pool.pick(&Ask::new()).unwrap().settle(Outcome::Failure);
+    }
+    assert!(poll_once(&mut driver).is_pending());
+    assert_eq!(ejections(&told(&mut events)).len(), MEMBERS / 10);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked < 6 * MEMBERS, "{asked}");
 }

@@ -1,5 +1,6 @@
 //! Traffic is kept off bad backends quickly, never off all of them, and they are brought back gently.
 
+mod contract;
 mod drain;
 mod ejection;
 mod explained;

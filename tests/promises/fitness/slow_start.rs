@@ -153,6 +153,26 @@ fn who_comes_alone_or_with_all_others_has_its_share_at_once() {
     assert!(stage.pool.members().iter().all(|member| member.part == 1.0));
 }
 
+/// Who becomes fit would get less than those that are not, and the first of all more than it can bear.
+#[test]
+fn nobody_is_brought_in_where_all_count() {
+    let mut stage = stage("random", 10);
+    for id in 0..8 {
+        stage.answers.set(&id.to_string(), Err("no"));
+    }
+    stage.pass(10 * SECOND);
+    assert!(stage.told().contains(&Event::PanicStarted { priority: 0 }));
+    for (id, ends) in [("0", false), ("1", false), ("2", true)] {
+        stage.answers.set(id, Ok(Report::new()));
+        stage.pass(10 * SECOND);
+        assert_eq!(stage.told().contains(&Event::PanicEnded { priority: 0 }), ends);
+    }
+    // They were there all the time.
+    for id in ["0", "1", "2", "8", "9"] {
+        assert_eq!(stage.member(id).part, 1.0, "{id}");
+    }
+}
+
 #[test]
 fn a_newcomer_serves_every_key_where_nobody_else_does() {
     let mut stage = stage("maglev(size=1009)", 1);
@@ -192,4 +212,18 @@ fn each_weight_counts_while_it_grows() {
         is_near(shares["a"], 1.0 / 6.0) && is_near(shares["new"], 2.0 / 6.0),
         "{shares:?}"
     );
+}
+
+#[test]
+fn whoever_serves_no_longer_is_no_longer_brought_in() {
+    let mut stage = stage("random", 3);
+    drop(stage.pool.handle().insert(endpoint("new")));
+    run(&mut stage.driver);
+    stage.pass(SECOND);
+    stage.told();
+    drop(stage.pool.handle().drain("new"));
+    let (started, ended) = (|id| Event::SlowStartStarted { id }, |id| Event::SlowStartEnded { id });
+    assert!(stage.told().contains(&ended("new".into())));
+    drop(stage.pool.handle().undrain("new"));
+    assert!(stage.told().contains(&started("new".into())));
 }
