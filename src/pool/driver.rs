@@ -138,9 +138,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
 
     fn publish(&mut self, shared: &Shared<B, S>) {
         let now = self.core.clock().now();
-        let warming = self.registry.warming();
-        if [self.refresh, warming].into_iter().flatten().any(|at| at <= now) {
+        if self.refresh.is_some_and(|refresh| refresh <= now) {
             self.dirty = true;
+        }
+        if self.registry.warming().is_some_and(|warming| warming <= now) {
+            self.dirty |= self.registry.bring_in(now);
         }
         if !self.dirty || self.publishing.holds(now) {
             return;

@@ -96,7 +96,7 @@ pub(super) struct Planned {
     pub(super) homes: usize,
     /// By place.
     pub(super) weights: Vec<u32>,
-    /// Of members that are being brought in by key: the place, and how much of the keys.
+    /// Of members that are being brought in by key: the place, and how much of the keys, of 2³² − 1.
     pub(super) ramps: Vec<(At, u32)>,
     pub(super) groups: Vec<Plan>,
     /// Priorities whose members all count.
@@ -224,7 +224,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
             groups[group].places.push(at);
         }
         if by_key && part(*index) < 1.0 {
-            ramps.push((at, (part(*index) * f64::from(u32::MAX)) as u32));
+            ramps.push((at, of_keys(part(*index))));
         }
     }
     Planned {
@@ -239,6 +239,11 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         facts,
         again,
     }
+}
+
+/// A part of all keys, of 2³² − 1.
+pub(super) fn of_keys(part: f64) -> u32 {
+    (part * f64::from(u32::MAX)) as u32
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

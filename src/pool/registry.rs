@@ -4,7 +4,10 @@ mod judging;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -72,6 +75,8 @@ struct Entry<B, M> {
     sentence: Sentence,
     /// How requests had ended when members were compared last.
     swept: Tally,
+    /// The part of keys that it takes while it is brought in by these.
+    keys: Arc<AtomicU32>,
 }
 
 /// What a look at the members found.
@@ -208,6 +213,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             facts: Facts::default(),
             sentence: Sentence::default(),
             swept: Tally::default(),
+            keys: Arc::default(),
         }));
         true
     }
@@ -323,10 +329,14 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             open: planned.open,
             homes: planned.homes,
         };
-        let ramp = |(at, part): &(At, u32)| Ramp {
-            at: *at,
-            id: HashFunction::default().hash(entries[planned.order[at.index()]].id.as_bytes()),
-            part: *part,
+        let ramp = |(at, part): &(At, u32)| {
+            let entry = entries[planned.order[at.index()]];
+            entry.keys.store(*part, Relaxed);
+            Ramp {
+                at: *at,
+                id: HashFunction::default().hash(entry.id.as_bytes()),
+                part: Arc::clone(&entry.keys),
+            }
         };
         let roster = Roster::new(rows, extent, planned.ramps.iter().map(ramp).collect());
         let order = || planned.order.iter().map(|index| entries[*index]);

@@ -75,7 +75,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
             ejection: facts.ejection,
             standing: facts.standing,
             percent: facts.percent,
-            part: facts.part,
+            part: self.roster.part_of_keys(at).unwrap_or(facts.part),
             open: index < self.roster.open() as usize,
             condition: self.roster.condition(at),
             rejected_reports: live.account.rejected_reports.load(Relaxed),

@@ -1,6 +1,9 @@
 //! The members of one snapshot, laid out for picking.
 
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use crate::{
     member::{MemberId, Replaced, Token},
@@ -38,13 +41,13 @@ pub(crate) struct Roster<B> {
 }
 
 /// A member that is brought in key by key.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Ramp {
     pub(crate) at: At,
     /// The hash of its id, which is the same everywhere.
     pub(crate) id: u64,
-    /// It takes the keys that come to less.
-    pub(crate) part: u32,
+    /// It takes the keys that come to less, which grows without a new snapshot.
+    pub(crate) part: Arc<AtomicU32>,
 }
 
 impl Ramp {
@@ -53,7 +56,7 @@ impl Ramp {
         let mut mixed = key.wrapping_add(self.id);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 32) < u64::from(self.part)
+        ((mixed ^ (mixed >> 31)) >> 32) < u64::from(self.part.load(Relaxed))
     }
 }
 
@@ -165,7 +168,7 @@ impl<B> Roster<B> {
         };
         let ramp = |(index, whole): (usize, &At)| {
             let at = At(index as u32);
-            self.ramp(*whole).map(|ramp| Ramp { at, ..*ramp })
+            self.ramp(*whole).map(|ramp| Ramp { at, ..ramp.clone() })
         };
         let spared = |(index, whole): (usize, &At)| self.is_spared(*whole).then_some(At(index as u32));
         Self {
@@ -222,6 +225,12 @@ impl<B> Roster<B> {
     /// Whether a member takes this key already.
     pub(super) fn takes_key(&self, at: At, key: u64) -> bool {
         self.ramp(at).is_none_or(|ramp| ramp.takes(key))
+    }
+
+    /// The part of keys that a member takes that is being brought in key by key.
+    pub(crate) fn part_of_keys(&self, at: At) -> Option<f32> {
+        let part = self.ramp(at)?.part.load(Relaxed);
+        Some((f64::from(part) / f64::from(u32::MAX)) as f32)
     }
 
     fn ramp(&self, at: At) -> Option<&Ramp> {

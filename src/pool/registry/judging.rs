@@ -11,9 +11,10 @@ use crate::{
     backend::Backend,
     event::Event,
     fitness::{Ejection, EjectionReason, Health, Standing},
-    health::{OutlierDetection, Report, Sample},
+    health::{OutlierDetection, Report, Sample, Warmth},
     member::{Live, MemberId, Remembered},
     outcome::Tally,
+    pool::plan::of_keys,
     selector::Selector,
 };
 
@@ -108,6 +109,27 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// Priorities whose members all count, as published last.
     pub(in crate::pool) fn panics(&self) -> &[u8] {
         &self.panics
+    }
+
+    /// Members that are brought in by weight want a new snapshot for each step: true. Those brought in key by key just take
+    /// more of them, until one takes all. O(members).
+    pub(in crate::pool) fn bring_in(&mut self, now: Instant) -> bool {
+        let by_key = self.core.needs.wants_keys();
+        let Some(slow_start) = self.rules.slow_start.filter(|_| by_key) else {
+            return true;
+        };
+        let mut is_through = false;
+        for entry in self.entries.iter_mut().flatten() {
+            if !matches!(entry.facts.warmth, Warmth::Since(_)) {
+                continue;
+            }
+            match entry.facts.warmth.serve(Some(&slow_start), false, now) {
+                (Warmth::Since(_), part) => entry.keys.store(of_keys(part), Relaxed),
+                _ => is_through = true,
+            }
+        }
+        self.warming = Some(now + slow_start.step());
+        is_through
     }
 
     /// What has become of members that are brought in, with the last snapshot.

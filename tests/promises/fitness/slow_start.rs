@@ -1,8 +1,14 @@
 //! Who comes, or comes back, is brought in by and by.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
-use equipoise::SlowStart;
+use equipoise::{
+    Selector, SlowStart,
+    selector::{At, Members, Needs, Pick, hash},
+};
 
 use super::*;
 
@@ -185,6 +191,59 @@ fn a_newcomer_serves_every_key_where_nobody_else_does() {
     for key in 0..100 {
         assert_eq!(stage.pool.pick(&Ask::new().with_key(key)).unwrap().backend_id(), "new");
     }
+}
+
+/// Maglev that counts its tables.
+struct Counting(hash::Maglev, Arc<AtomicUsize>);
+
+impl Selector<Plain> for Counting {
+    type Memory = ();
+    type Table = <hash::Maglev as Selector<Plain>>::Table;
+
+    fn memory(&self, _: &Plain) {}
+    fn prepare(&self, members: &Members<'_, Plain, ()>) -> Self::Table {
+        self.1.fetch_add(1, SeqCst);
+        self.0.prepare(members)
+    }
+    fn needs(&self) -> Needs {
+        Selector::<Plain>::needs(&self.0)
+    }
+    fn select(&self, table: &Self::Table, pick: &Pick<'_, Plain, ()>) -> Option<At> {
+        self.0.select(table, pick)
+    }
+}
+
+#[test]
+fn what_goes_by_key_is_not_rebuilt_while_a_member_is_brought_in() {
+    let (time, tables) = (ManualClock::new(), Arc::<AtomicUsize>::default());
+    let selector = Counting(hash::Maglev::new(), Arc::clone(&tables));
+    let builder = Pool::builder_on(time.clock())
+        .selector(selector)
+        .backends(endpoints(&["a", "b"]));
+    let (mut pool, mut driver) = builder.slow_start(SlowStart::over(WINDOW)).build();
+    drop(pool.handle().insert(endpoint("new")));
+    run(&mut driver);
+    let its = |pool: &mut Pool<Plain, Counting>| {
+        let keys = (0..20_000).map(key_of);
+        let of = |key| pool.pick(&Ask::new().with_key(key)).unwrap().backend_id() == "new";
+        keys.map(of).filter(|is_its| *is_its).count() as f64 / 20_000.0
+    };
+    let before = tables.load(SeqCst);
+    let mut last = its(&mut pool);
+    for _ in 0..9 {
+        time.advance(WINDOW / 10);
+        run(&mut driver);
+        let now = its(&mut pool);
+        assert!(now >= last, "{now} after {last}");
+        last = now;
+        let part = pool.members().iter().map(|member| member.part).fold(1.0, f32::min);
+        assert!((f64::from(part) - now * 3.0).abs() < 0.05, "{part} for {now}");
+    }
+    assert_eq!(tables.load(SeqCst), before);
+    time.advance(WINDOW);
+    run(&mut driver);
+    assert_eq!(tables.load(SeqCst), before + 1, "it is as all others from now on");
+    assert!(is_near(its(&mut pool), 1.0 / 3.0));
 }
 
 #[test]
