@@ -64,6 +64,13 @@ pub enum Event {
         /// What it said.
         standing: Standing,
     },
+    /// A member has said another weight than before.
+    WeightChanged {
+        /// Its id.
+        id: Arc<str>,
+        /// In hundredths of the weight that it has as a backend.
+        percent: u32,
+    },
     /// Requests have shown that a member is bad: it gets none.
     Ejected {
         /// Its id.
@@ -82,6 +89,8 @@ pub enum Event {
     EjectionEnded {
         /// Its id.
         id: Arc<str>,
+        /// What has shown it.
+        reason: &'static str,
     },
     /// A member is being brought in: it has a part of its share, which grows.
     SlowStartStarted {

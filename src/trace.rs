@@ -30,7 +30,12 @@ pub(crate) fn change(pool: Option<&str>, event: &Event) {
             warn!(target: POOL, pool, backend = &**id, %reason, ?time, "ejected");
         }
         Event::ProbationStarted { id } => info!(target: POOL, pool, backend = &**id, "on probation"),
-        Event::EjectionEnded { id } => info!(target: POOL, pool, backend = &**id, "ejection ended"),
+        Event::EjectionEnded { id, reason } => {
+            info!(target: POOL, pool, backend = &**id, reason, "ejection ended");
+        }
+        Event::WeightChanged { id, percent } => {
+            info!(target: POOL, pool, backend = &**id, percent, "weight changed");
+        }
         Event::SlowStartStarted { id } => info!(target: POOL, pool, backend = &**id, "slow start started"),
         Event::SlowStartEnded { id } => info!(target: POOL, pool, backend = &**id, "slow start ended"),
         Event::PanicStarted { priority } => warn!(target: POOL, pool, priority, "panic started"),

@@ -81,7 +81,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                     self.unless_failed(reported);
                 }
                 let told = self.registry.told(id, member, &report);
-                self.dirty |= told.changed;
+                self.dirty |= told.percent.is_some() || told.standing.is_some();
+                if let Some(percent) = told.percent {
+                    let id = id.into();
+                    self.news.push(Event::WeightChanged { id, percent });
+                }
                 if let Some(standing) = told.standing {
                     let id = id.into();
                     self.news.push(Event::StandingChanged { id, standing });
@@ -107,7 +111,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
             .is_some_and(|detector| detector.settings.is_ended_by_probe());
         if ends && self.registry.end_ejection(id, member) {
             self.dirty = true;
-            self.news.push(Event::EjectionEnded { id: id.into() });
+            let reason = "a probe passed";
+            self.news.push(Event::EjectionEnded { id: id.into(), reason });
         }
     }
 
@@ -124,7 +129,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 None if self.registry.acquit(&id, member, &detector.settings) => {
                     tiers.forget();
                     self.dirty = true;
-                    self.news.push(Event::EjectionEnded { id });
+                    let reason = "its requests succeeded on probation";
+                    self.news.push(Event::EjectionEnded { id, reason });
                 }
                 None => {}
             }

@@ -20,8 +20,8 @@ use crate::{
 
 /// What a report has changed.
 pub(in crate::pool) struct Told {
-    /// Whether picks are to know.
-    pub(in crate::pool) changed: bool,
+    /// The new weight in hundredths, if it is another.
+    pub(in crate::pool) percent: Option<u32>,
     /// The new standing, if it is another.
     pub(in crate::pool) standing: Option<Standing>,
 }
@@ -151,15 +151,16 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     /// A member has said something of itself.
     pub(in crate::pool) fn told(&mut self, id: &str, member: MemberId, report: &Report) -> Told {
         let mut told = Told {
-            changed: false,
+            percent: None,
             standing: None,
         };
         if let Some(entry) = self.judged(id, member) {
             let percent = report.percent().unwrap_or(entry.facts.percent);
-            told.changed |= std::mem::replace(&mut entry.facts.percent, percent) != percent;
+            if std::mem::replace(&mut entry.facts.percent, percent) != percent {
+                told.percent = Some(percent);
+            }
             let standing = report.standing().unwrap_or(entry.facts.standing);
             if std::mem::replace(&mut entry.facts.standing, standing) != standing {
-                told.changed = true;
                 told.standing = Some(standing);
             }
         }

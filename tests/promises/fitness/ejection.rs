@@ -76,7 +76,8 @@ fn on_probation_it_gets_one_request_at_a_time_however_that_ends() {
     hold(&mut stage).settle(Outcome::Success);
     run(&mut stage.driver);
     assert_eq!(stage.member("3").ejection, Ejection::None);
-    assert!(stage.told().contains(&Event::EjectionEnded { id: "3".into() }));
+    let reason = "its requests succeeded on probation";
+    assert!(stage.told().contains(&Event::EjectionEnded { id: "3".into(), reason }));
 }
 
 /// How many of ten requests at once find somebody, at whom, while `a` is on probation.

@@ -106,15 +106,14 @@ fn a_report_sets_weight_and_standing() {
         "{shares:?}"
     );
     assert_eq!(shares.len(), 2);
-    let told: Vec<_> = stage
-        .told()
-        .into_iter()
-        .map(|event| match event {
-            Event::StandingChanged { id, standing } => (id.to_string(), standing),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(told.len(), 2, "{told:?}");
+    let told = stage.told();
+    for (id, standing) in [("b", Standing::Draining), ("c", Standing::Maintenance)] {
+        let id = id.into();
+        assert!(told.contains(&Event::StandingChanged { id, standing }), "{told:?}");
+    }
+    let id = "a".into();
+    assert!(told.contains(&Event::WeightChanged { id, percent: 50 }), "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
     // A session may come home to who drains, to nobody in maintenance.
     let home = |id: &str| Ask::new().with_home(Home::new(id));
     assert_eq!(stage.pool.pick(&home("b")).unwrap().backend_id(), "b");
