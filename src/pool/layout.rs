@@ -77,7 +77,7 @@ impl<B: Backend, S: Selector<B>> Layout<B, S> {
         let mut end = 0.0;
         let groups = plans.into_iter().map(|plan| {
             end += plan.share;
-            let narrowed = members.narrow(plan.places.into());
+            let narrowed = members.narrow(plan.places.into(), plan.share);
             let table = members.narrowed(&narrowed, |members| selector.prepare(members));
             Group {
                 end: (end * WHOLE) as u64,

@@ -100,8 +100,10 @@ impl<'a, B, M> Members<'a, B, M> {
 
 impl<B, M> Members<'_, B, M> {
     /// Some of these members, which [`Pick::narrowed`](super::Pick::narrowed) then shows an inner selector.
-    pub(crate) fn narrow(&self, places: Box<[At]>) -> Narrowed<B> {
-        Narrowed::new(self.roster, places)
+    ///
+    /// `share`: the part of all requests that comes to them.
+    pub(crate) fn narrow(&self, places: Box<[At]>, share: f64) -> Narrowed<B> {
+        Narrowed::new(self.roster, places, share)
     }
 
     /// Some of these members for an inner selector that sees no others.

@@ -15,9 +15,9 @@ pub(crate) struct Narrowed<B> {
 }
 
 impl<B> Narrowed<B> {
-    pub(super) fn new(whole: &Roster<B>, places: Box<[At]>) -> Self {
+    pub(super) fn new(whole: &Roster<B>, places: Box<[At]>, share: f64) -> Self {
         Self {
-            roster: whole.part(&places),
+            roster: whole.part(&places, share),
             places,
         }
     }

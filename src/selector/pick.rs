@@ -95,11 +95,12 @@ impl<'a, B, M> Pick<'a, B, M> {
         self.roster.load(at)
     }
 
-    /// Requests in flight in the whole pool, from this process: at its members and at those that were. Kept only if the
-    /// selector [needs](super::Selector::needs) it; else 0.
+    /// Requests in flight in the whole pool, from this process: at its members and at those that were; where priorities or
+    /// places share the requests, those that fall to these members. Kept only if the selector
+    /// [needs](super::Selector::needs) it; else 0.
     #[inline]
     pub fn total_in_flight(&self) -> u64 {
-        self.view.surroundings.in_flight.0.load(Relaxed)
+        self.roster.share_of(self.view.surroundings.in_flight.0.load(Relaxed))
     }
 
     /// Whether nothing needs to be asked member by member, neither if it is open nor for its earlier incarnations.

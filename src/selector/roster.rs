@@ -38,6 +38,8 @@ pub(crate) struct Roster<B> {
     open: u32,
     homes: u32,
     plain: bool,
+    /// The part of all requests that comes to these members.
+    share: f64,
 }
 
 /// A member that is brought in key by key.
@@ -141,6 +143,7 @@ impl<B> Roster<B> {
             }));
         }
         Self {
+            share: 1.0,
             plain: !limited && spared.is_empty() && readiness.is_empty() && ramps.is_empty(),
             tokens: tokens.into(),
             members: members.into(),
@@ -156,7 +159,7 @@ impl<B> Roster<B> {
     }
 
     /// Some of the open members, as if there were no others.
-    pub(super) fn part(&self, places: &[At]) -> Self {
+    pub(super) fn part(&self, places: &[At], share: f64) -> Self {
         let weights: Vec<u32> = places.iter().map(|at| self.weight(*at)).collect();
         let limits = |limits: &[u32]| places.iter().map(|at| limits[at.index()]).collect();
         let readiness = |column: &[Option<Readiness>]| places.iter().map(|at| column[at.index()].clone()).collect();
@@ -183,6 +186,7 @@ impl<B> Roster<B> {
             open: places.len() as u32,
             homes: places.len() as u32,
             plain: self.plain,
+            share,
         }
     }
 
@@ -248,6 +252,16 @@ impl<B> Roster<B> {
         match &self.weights {
             Weights::Equal(weight) => *weight,
             Weights::Each(weights) => weights[at.index()],
+        }
+    }
+
+    /// Of so many requests in all, those that come to these members.
+    #[inline]
+    pub(super) fn share_of(&self, total: u64) -> u64 {
+        if self.share < 1.0 {
+            (total as f64 * self.share).ceil() as u64
+        } else {
+            total
         }
     }
 

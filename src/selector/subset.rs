@@ -189,7 +189,7 @@ impl<B: Backend, S: Selector<B>> Selector<B> for Subset<S> {
         }
         let ids: Vec<&str> = members.iter().map(|at| members.backend(at).id()).collect();
         let chosen = lot::subset(self.client.place(), self.size.0, &ids);
-        let narrowed = members.narrow(chosen.into_iter().map(At).collect());
+        let narrowed = members.narrow(chosen.into_iter().map(At).collect(), 1.0);
         let inner = members.narrowed(&narrowed, |members| self.inner.prepare(members));
         let others = members.within(|_| &(), |members| Random::new().prepare(members));
         SubsetTable {

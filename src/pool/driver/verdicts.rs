@@ -13,7 +13,7 @@ use crate::{
     fitness::EjectionReason,
     health::OutlierDetection,
     member::{Account, MemberId},
-    pool::{checking::Checked, detector::Shown, fault::guarded, registry::Tiers},
+    pool::{checking::Checked, detector::Shown, fault::guarded, registry::Tiers, snapshot::Phase},
     selector::{Generator, Selector},
 };
 
@@ -201,6 +201,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
 
     /// Which priorities panic, and no longer do, since the last publish.
     pub(super) fn tell_panics(&mut self, before: &[u8]) {
+        // Nobody serves any more, which is no end of a panic.
+        if self.phase == Phase::Closed {
+            return;
+        }
         let now = self.registry.panics();
         let started = now.iter().filter(|priority| !before.contains(priority));
         let ended = before.iter().filter(|priority| !now.contains(priority));

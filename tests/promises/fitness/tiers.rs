@@ -79,6 +79,40 @@ fn a_key_stays_in_its_tier() {
 }
 
 #[test]
+fn a_bound_is_one_of_what_comes_to_a_tier() {
+    let mut stage = two_tiers("bounded(maglev(size=1009))", 10);
+    fail(&stage, 0, 5);
+    stage.pass(8 * SECOND);
+    let mut tier = |key: u64| {
+        stage
+            .pool
+            .pick(&Ask::new().with_key(key))
+            .unwrap()
+            .backend_id()
+            .starts_with("0-")
+    };
+    let hot = (0..100).map(key_of).find(|key| tier(*key)).unwrap();
+    let others: Vec<u64> = (0..2_000).map(key_of).filter(|key| !tier(*key)).collect();
+    // Seven of ten come to the first tier, all with one key.
+    let keys = (0..1_000).map(|turn| {
+        if turn % 10 < 7 {
+            hot
+        } else {
+            others[turn % others.len()]
+        }
+    });
+    let leases: Vec<_> = keys
+        .map(|key| stage.pool.pick(&Ask::new().with_key(key)).unwrap())
+        .collect();
+    let members = stage.pool.members().into_iter();
+    let first = members.filter(|member| equipoise::Backend::id(&*member.backend).starts_with("0-"));
+    let most = first.map(|member| member.in_flight).max().unwrap();
+    // A fifth of 700, and a quarter more.
+    assert!((170..=180).contains(&most), "{most}");
+    drop(leases);
+}
+
+#[test]
 fn a_full_tier_is_passed_by() {
     let backends = vec![
         endpoint("a"),
