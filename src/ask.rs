@@ -73,6 +73,11 @@ impl Ask {
         self
     }
 
+    /// The members tried before, to be changed.
+    pub(crate) fn tried_mut(&mut self) -> &mut Vec<MemberId> {
+        &mut self.tried
+    }
+
     /// The key, if the request has one.
     pub fn key(&self) -> Option<u64> {
         self.key

@@ -1,6 +1,9 @@
 //! What a balanced call can fail with.
 
-use std::{error, fmt};
+use std::{
+    error::{self, Error as _},
+    fmt,
+};
 
 /// Any error, as tower's own.
 pub type BoxError = Box<dyn error::Error + Send + Sync>;
@@ -23,6 +26,9 @@ struct Inner {
     why: &'static str,
     backend: Option<Box<str>>,
     source: Option<BoxError>,
+    tried: Vec<Box<str>>,
+    /// Of one that was tried before, something was sent.
+    was_sent: bool,
 }
 
 /// The kinds of [`Error`].
@@ -35,15 +41,18 @@ pub enum ErrorKind {
     Overloaded,
     /// The inner service failed: the error has the backend's id and the service's own error as its source.
     Backend,
+    /// The time given to one try, or to the whole request, was over: what a failover gives up.
+    Timeout,
 }
 
 impl ErrorKind {
-    /// One word, for logs and metrics: `unavailable`, `overloaded` or `backend`.
+    /// One word, for logs and metrics: `unavailable`, `overloaded`, `backend` or `timeout`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
             Self::Overloaded => "overloaded",
             Self::Backend => "backend",
+            Self::Timeout => "timeout",
         }
     }
 }
@@ -62,13 +71,26 @@ impl Error {
         Self::new(ErrorKind::Backend, "the inner service failed", id, Some(source.into()))
     }
 
+    pub(crate) fn timeout(id: Option<&str>, why: &'static str) -> Self {
+        Self::new(ErrorKind::Timeout, why, id, None)
+    }
+
     fn new(kind: ErrorKind, why: &'static str, backend: Option<&str>, source: Option<BoxError>) -> Self {
         Self(Box::new(Inner {
             kind,
             why,
             backend: backend.map(Box::from),
             source,
+            tried: Vec::new(),
+            was_sent: false,
         }))
+    }
+
+    /// Notes who was tried for the request, and whether any of them was sent something of it.
+    pub(crate) fn after(mut self, tried: Vec<Box<str>>, was_sent: bool) -> Self {
+        self.0.tried = tried;
+        self.0.was_sent |= was_sent;
+        self
     }
 
     /// What kind of failure.
@@ -86,16 +108,39 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             ErrorKind::Unavailable => false,
-            ErrorKind::Overloaded | ErrorKind::Backend => true,
+            ErrorKind::Overloaded | ErrorKind::Backend | ErrorKind::Timeout => true,
         }
+    }
+
+    /// The ids of the backends that were tried, in order, one as often as it was tried: for a failover's errors.
+    pub fn tried(&self) -> impl Iterator<Item = &str> {
+        self.0.tried.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether it is certain that nothing of the request has been sent to any backend, so that it can be sent again
+    /// whatever it asks for: nobody was picked, or the inner service's error comes from an [`Unsent`] or from an error of
+    /// which this holds.
+    pub fn is_unsent(&self) -> bool {
+        !self.0.was_sent
+            && match self.0.kind {
+                ErrorKind::Unavailable | ErrorKind::Overloaded => true,
+                ErrorKind::Backend => self.source().is_some_and(is_unsent),
+                ErrorKind::Timeout => false,
+            }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.kind, self.backend()) {
-            (ErrorKind::Backend, Some(id)) => write!(f, "backend '{}' failed", id.escape_debug()),
-            (kind, _) => write!(f, "{}: {}", kind.name(), self.0.why),
+            (ErrorKind::Backend, Some(id)) => write!(f, "backend '{}' failed", id.escape_debug())?,
+            (ErrorKind::Timeout, Some(id)) => write!(f, "timeout: {} at backend '{}'", self.0.why, id.escape_debug())?,
+            (kind, _) => write!(f, "{}: {}", kind.name(), self.0.why)?,
+        }
+        // One that was tried and failed is said already.
+        match self.0.tried.len() {
+            0 | 1 => Ok(()),
+            times => write!(f, ", the last of {times} tries"),
         }
     }
 }
@@ -107,6 +152,7 @@ impl fmt::Debug for Error {
             .field("why", &self.0.why)
             .field("backend", &self.0.backend)
             .field("source", &self.0.source)
+            .field("tried", &self.0.tried)
             .finish()
     }
 }
@@ -114,6 +160,48 @@ impl fmt::Debug for Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// An error of an inner service that failed before it had sent anything of the request, such as a refused connection: the
+/// request may be tried elsewhere, whatever it asks for.
+///
+/// ```
+/// use equipoise::{BoxError, Error, Unsent};
+/// fn refused() -> BoxError {
+///     Unsent::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)).into()
+/// }
+/// assert!(Error::backend_failed(Some("a"), refused()).is_unsent());
+/// assert!(!Error::backend_failed(Some("a"), "broke off").is_unsent());
+/// ```
+#[derive(Debug)]
+pub struct Unsent(BoxError);
+
+impl Unsent {
+    /// Says so of this error.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was sent")
+    }
+}
+
+impl error::Error for Unsent {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// Whether this error, or what it comes from, says that nothing was sent.
+fn is_unsent(error: &(dyn error::Error + 'static)) -> bool {
+    match error.downcast_ref::<Error>() {
+        // It knows what was before it.
+        Some(error) => error.is_unsent(),
+        None => error.is::<Unsent>() || error.source().is_some_and(is_unsent),
     }
 }
 

@@ -97,10 +97,13 @@ mod trace;
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};
 #[doc(inline)]
-pub use balance::{Answer, Assigned, Balance, BalanceLayer, Dispatch, Keyed, KeyedLayer, Plain, Protocol};
+pub use balance::{
+    Answer, Assigned, Balance, BalanceLayer, Dispatch, Failover, FailoverLayer, FailoverPolicy, Hedge, Keyed,
+    KeyedLayer, Plain, Protocol, RetryBudget,
+};
 pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Drained, Handle};
-pub use error::{BoxError, Error, ErrorKind};
+pub use error::{BoxError, Error, ErrorKind, Unsent};
 pub use event::{Event, Events};
 #[doc(inline)]
 pub use fitness::{Ejection, EjectionReason, Health, Standing};

@@ -72,6 +72,17 @@ pub(crate) fn answered_badly(pool: Option<&str>, backend: &str, broke: bool) {
     tracing::warn!(target: REQUEST, pool, backend, kind = ErrorKind::Backend.name(), "{what}");
 }
 
+/// A request goes to another backend.
+#[cfg(feature = "tracing")]
+#[cold]
+pub(crate) fn tried_elsewhere(pool: Option<&str>, backend: Option<&str>) {
+    tracing::debug!(target: REQUEST, pool, backend, "tried elsewhere");
+}
+
+#[cfg(not(feature = "tracing"))]
+#[inline(always)]
+pub(crate) fn tried_elsewhere(_: Option<&str>, _: Option<&str>) {}
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn change(_: Option<&str>, _: &Event) {}
 

@@ -1,10 +1,16 @@
 //! What services around a pick say to each other.
 
-use std::future::Future;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{ask::Ask, pool::Lease};
+use crate::{ask::Ask, clock::Clock, member::MemberId, outcome::Outcome, pool::Lease};
 
 /// A balanced service that can be told what the request wants, and tells who served it.
 ///
@@ -17,10 +23,13 @@ pub trait Dispatch<Req>: Service<Req> {
     type Raw;
 
     /// The future of [`dispatch`](Dispatch::dispatch).
-    type Dispatching: Future<Output = Answer<Self::Raw, Self::Error>>;
+    type Dispatching: Dispatched<Self::Raw, Self::Error>;
 
     /// Sends the request to a backend that suits the ask. As with [`Service::call`], the service must be ready.
     fn dispatch(&mut self, ask: &Ask, request: Req) -> Self::Dispatching;
+
+    /// The pool's clock, which all around it go by.
+    fn clock(&self) -> &Clock;
 
     /// Makes of an answer what [`Service::call`] returns: puts the lease to where the protocol keeps it.
     fn conclude(answer: Answer<Self::Raw, Self::Error>) -> Result<Self::Response, Self::Error>;
@@ -33,4 +42,44 @@ pub struct Answer<Raw, E> {
     pub result: Result<Raw, E>,
     /// None if no member was picked.
     pub lease: Option<Lease>,
+}
+
+/// A request on its way to its [`Answer`]. Dropped, it counts as cancelled.
+pub trait Dispatched<Raw, E>: Future<Output = Answer<Raw, E>> {
+    /// The member that the request is at: none while it waits for one, and once there is an answer.
+    fn member(&self) -> Option<MemberId>;
+
+    /// Gives the request up, which is to be counted so: what it is polled for no more. What it was at is in the lease.
+    fn give_up(self: Pin<&mut Self>, outcome: Outcome) -> Option<Lease>;
+}
+
+pin_project! {
+    /// The future of a [`Service::call`] of what [dispatches](Dispatch): it [concludes](Dispatch::conclude).
+    pub struct Concluding<Req, D: Dispatch<Req>> {
+        #[pin]
+        dispatching: D::Dispatching,
+    }
+}
+
+impl<Req, D: Dispatch<Req>> Concluding<Req, D> {
+    #[inline(always)]
+    pub(super) fn new(dispatching: D::Dispatching) -> Self {
+        Self { dispatching }
+    }
+}
+
+impl<Req, D: Dispatch<Req>> Future for Concluding<Req, D> {
+    type Output = Result<D::Response, D::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.project().dispatching.poll(cx));
+        Poll::Ready(D::conclude(answer))
+    }
+}
+
+impl<Req, D: Dispatch<Req>> fmt::Debug for Concluding<Req, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Concluding")
+    }
 }

@@ -11,10 +11,11 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{Answer, Assigned, Protocol};
+use super::{Answer, Assigned, Dispatched, Protocol};
 use crate::{
     backend::Backend,
     error::{BoxError, Error},
+    member::MemberId,
     outcome::Outcome,
     pool::{Acquire, Lease},
     selector::Selector,
@@ -130,6 +131,35 @@ where
                 }
             }
         }
+    }
+}
+
+impl<Req, I, B, S, P> Dispatched<I::Response, Error> for Dispatching<Req, I, B, S, P>
+where
+    I: Service<Assigned<Req, B>, Error: Into<BoxError>>,
+    B: Backend,
+    S: Selector<B>,
+    P: Protocol<I::Response>,
+{
+    fn member(&self) -> Option<MemberId> {
+        match &self.stage {
+            Stage::Calling { lease, .. } => lease.held(),
+            Stage::Waiting { .. } | Stage::Failed { .. } => None,
+        }
+    }
+
+    fn give_up(self: Pin<&mut Self>, outcome: Outcome) -> Option<Lease> {
+        let mut this = self.project();
+        let lease = match this.stage.as_mut().project() {
+            StageProjection::Calling { lease, .. } if lease.held().is_some() => {
+                let mut lease = lease.take();
+                lease.settle(outcome);
+                Some(lease.erase())
+            }
+            _ => None,
+        };
+        this.stage.set(Stage::Failed { error: None });
+        lease
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Answer, Dispatch};
-use crate::{ask::Ask, key::HashKey};
+use super::{Answer, Concluding, Dispatch};
+use crate::{ask::Ask, clock::Clock, key::HashKey};
 
 /// Takes a key from each request, for selectors that bring the same key to the same backend.
 ///
@@ -90,6 +87,10 @@ impl<Req, D: Dispatch<Req>, K: HashKey<Req>> Dispatch<Req> for Keyed<D, K> {
         }
     }
 
+    fn clock(&self) -> &Clock {
+        self.inner.clock()
+    }
+
     #[inline]
     fn conclude(answer: Answer<D::Raw, D::Error>) -> Result<D::Response, D::Error> {
         D::conclude(answer)
@@ -99,7 +100,7 @@ impl<Req, D: Dispatch<Req>, K: HashKey<Req>> Dispatch<Req> for Keyed<D, K> {
 impl<Req, D: Dispatch<Req>, K: HashKey<Req>> Service<Req> for Keyed<D, K> {
     type Response = D::Response;
     type Error = D::Error;
-    type Future = KeyedFuture<Req, D>;
+    type Future = Concluding<Req, D>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), D::Error>> {
@@ -112,9 +113,7 @@ impl<Req, D: Dispatch<Req>, K: HashKey<Req>> Service<Req> for Keyed<D, K> {
         if let Some(key) = self.key.key(&request) {
             ask = ask.with_key(key);
         }
-        KeyedFuture {
-            dispatching: self.inner.dispatch(&ask, request),
-        }
+        Concluding::new(self.inner.dispatch(&ask, request))
     }
 }
 
@@ -123,29 +122,5 @@ impl<D: fmt::Debug, K> fmt::Debug for Keyed<D, K> {
         f.debug_struct("Keyed")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The future of a [`Keyed`]'s call.
-    pub struct KeyedFuture<Req, D: Dispatch<Req>> {
-        #[pin]
-        dispatching: D::Dispatching,
-    }
-}
-
-impl<Req, D: Dispatch<Req>> Future for KeyedFuture<Req, D> {
-    type Output = Result<D::Response, D::Error>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.project().dispatching.poll(cx));
-        Poll::Ready(D::conclude(answer))
-    }
-}
-
-impl<Req, D: Dispatch<Req>> fmt::Debug for KeyedFuture<Req, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyedFuture")
     }
 }

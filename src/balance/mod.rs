@@ -3,19 +3,24 @@
 //! [`BalanceLayer`] wraps ONE inner service that knows how to call any backend: it is given the request and the
 //! backend chosen for it, as [`Assigned`]. Below it stand small adapters that turn an assigned request into what the
 //! inner service wants; around it stand services that know more of the request than one pick does ([keys](KeyedLayer),
-//! sessions, another try), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease
+//! sessions, [another try](failover)), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease
 //! lives meanwhile.
 
 mod dispatch;
+pub mod failover;
 mod future;
 mod keyed;
 mod layer;
 mod protocol;
 mod service;
 
-pub use dispatch::{Answer, Dispatch};
+pub use dispatch::{Answer, Concluding, Dispatch, Dispatched};
+#[doc(inline)]
+pub use failover::{
+    AtMostOnce, FailingOver, Failover, FailoverLayer, FailoverPolicy, Hedge, Judge, Repeatable, RetryBudget, Verdict,
+};
 pub use future::{BalanceFuture, Dispatching};
-pub use keyed::{Keyed, KeyedFuture, KeyedLayer};
+pub use keyed::{Keyed, KeyedLayer};
 pub use layer::BalanceLayer;
 pub use protocol::{Plain, Protocol};
 pub use service::{Assigned, Balance};

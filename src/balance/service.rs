@@ -15,6 +15,7 @@ use super::{
 use crate::{
     ask::Ask,
     backend::Backend,
+    clock::Clock,
     error::{BoxError, Error},
     pool::Pool,
     selector::Selector,
@@ -92,6 +93,10 @@ where
                 )
             }
         }
+    }
+
+    fn clock(&self) -> &Clock {
+        self.pool.clock()
     }
 
     #[inline(always)]

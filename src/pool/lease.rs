@@ -116,6 +116,11 @@ impl<A: ?Sized> Lease<A> {
         self.token().live.member
     }
 
+    /// The same, if it has not been [taken](Lease::take).
+    pub(crate) fn held(&self) -> Option<MemberId> {
+        self.token.as_ref().map(|token| token.live.member)
+    }
+
     /// A good answer has begun: selectors learn of it, with the latency until now. How it ends is still to be said
     /// with [`settle`](Lease::settle); dropped before that, it counts as cancelled.
     #[inline(always)]

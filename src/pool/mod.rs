@@ -309,6 +309,11 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         }
     }
 
+    /// The clock that all of the pool goes by.
+    pub(crate) fn clock(&self) -> &crate::clock::Clock {
+        self.shared().core.clock()
+    }
+
     pub(crate) fn shared(&self) -> &Shared<B, S> {
         &self.shared
     }

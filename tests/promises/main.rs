@@ -4,6 +4,7 @@
 mod balance;
 mod discovery;
 mod failing_fast;
+mod failover;
 mod farm;
 mod faults;
 mod fitness;

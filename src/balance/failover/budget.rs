@@ -1,0 +1,265 @@
+//! How many tries there may be beyond the first.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+
+use crate::selector::ParameterError;
+
+/// The time over which deposits and withdrawals count, in slices of a second.
+const WINDOW: usize = 10;
+/// So many deposits may pass between two looks at the clock, which costs more than they do.
+const UNSEEN: u64 = 64;
+
+/// How many tries there may be beyond the first of each request: a share of the requests that succeeded within the last
+/// 10 s, and so many a second besides, for who sends few. Clones are one budget: give the same to all layers before one
+/// fleet.
+///
+/// The rule is that of Finagle's [`RetryBudget`] with its defaults, 20 % and 10 a second (Envoy's [retry budget] allows 20 %
+/// of the requests that are on their way, and 3), but for one thing: there every request deposits, here only one that
+/// succeeded, as in the [retry throttling] of gRPC. A fleet in which nothing succeeds any more because it is overloaded is
+/// then asked for no more than its clients want, and comes back; with 20 % on top it may not.
+///
+/// A deposit is one atomic addition; up to 63 deposits may count as made later than they were.
+///
+/// [`RetryBudget`]: https://twitter.github.io/finagle/docs/com/twitter/finagle/service/RetryBudget$.html
+/// [retry budget]: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/circuit_breaker.proto
+/// [retry throttling]: https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling-retry-attempts-and-hedged-rpcs
+#[derive(Clone)]
+pub struct RetryBudget(Arc<Account>);
+
+struct Account {
+    ratio: f64,
+    /// Within a window.
+    floor: f64,
+    /// Ever made.
+    deposits: AtomicU64,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    since: Option<Instant>,
+    /// Those deposits that are in a slice.
+    seen: u64,
+    slices: [Slice; WINDOW],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slice {
+    second: u64,
+    deposits: u64,
+    withdrawals: u64,
+}
+
+impl RetryBudget {
+    /// 20 % of the requests that succeed, and 10 a second.
+    pub fn new() -> Self {
+        Self::with(0.2, 10.0)
+    }
+
+    /// Another: a share of the requests that succeed, from 0 to 100, and so many a second, from 0 to 1,000,000. With
+    /// both 0 nothing that costs anything is tried again.
+    ///
+    /// # Errors
+    /// For what is out of these ranges, or no number.
+    pub fn of(ratio: f64, per_second: f64) -> Result<Self, ParameterError> {
+        let wrong = |parameter, value, allowed| Err(ParameterError::of("RetryBudget", parameter, value, allowed));
+        match (ratio, per_second) {
+            _ if !(0.0..=100.0).contains(&ratio) => wrong("ratio", ratio, "a number from 0 to 100"),
+            _ if !(0.0..=1e6).contains(&per_second) => wrong("per_second", per_second, "a number from 0 to 1000000"),
+            _ => Ok(Self::with(ratio, per_second)),
+        }
+    }
+
+    fn with(ratio: f64, per_second: f64) -> Self {
+        Self(Arc::new(Account {
+            ratio,
+            floor: per_second * WINDOW as f64,
+            deposits: AtomicU64::new(0),
+            book: Mutex::default(),
+        }))
+    }
+
+    /// A request has succeeded.
+    #[inline]
+    pub(super) fn deposit(&self, now: impl FnOnce() -> Instant) {
+        let before = self.0.deposits.fetch_add(1, Relaxed);
+        if before % UNSEEN == UNSEEN - 1 {
+            self.0.turn(now());
+        }
+    }
+
+    /// Takes one try; false if there is none.
+    pub(super) fn withdraw(&self, now: Instant) -> bool {
+        self.0.turn(now).withdraw(self.0.ratio, self.0.floor)
+    }
+
+    /// One that was taken has not been made.
+    pub(super) fn refund(&self, now: Instant) {
+        let mut book = self.0.turn(now);
+        let current = book.current();
+        // It may have been taken from the last slice: then that one keeps it, and lets go of it in a while.
+        current.withdrawals = current.withdrawals.saturating_sub(1);
+    }
+}
+
+impl Account {
+    /// Takes in what was deposited, as of now.
+    #[cold]
+    fn turn(&self, now: Instant) -> impl std::ops::DerefMut<Target = Book> + '_ {
+        let mut book = self.book.lock();
+        book.advance(now, self.deposits.load(Relaxed));
+        book
+    }
+}
+
+impl Book {
+    fn advance(&mut self, now: Instant, deposits: u64) {
+        let since = *self.since.get_or_insert(now);
+        // Begun a window on, so that slices which were never used are too old.
+        let second = now.saturating_duration_since(since).as_secs() + 2 * WINDOW as u64;
+        // Clocks of several clones may be read in one order and get here in another.
+        let second = second.max(self.latest());
+        let slice = &mut self.slices[second as usize % WINDOW];
+        if slice.second != second {
+            *slice = Slice {
+                second,
+                ..Slice::default()
+            };
+        }
+        slice.deposits += deposits.saturating_sub(self.seen);
+        self.seen = self.seen.max(deposits);
+    }
+
+    fn latest(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.second).max().unwrap_or(0)
+    }
+
+    /// The one in which it is now.
+    fn current(&mut self) -> &mut Slice {
+        let latest = self.latest();
+        &mut self.slices[latest as usize % WINDOW]
+    }
+
+    fn withdraw(&mut self, ratio: f64, floor: f64) -> bool {
+        let latest = self.latest();
+        let is_recent = |slice: &&Slice| slice.second + WINDOW as u64 > latest;
+        let recent = || self.slices.iter().filter(is_recent);
+        let deposits: u64 = recent().map(|slice| slice.deposits).sum();
+        let withdrawals: u64 = recent().map(|slice| slice.withdrawals).sum();
+        let is_left = (withdrawals + 1) as f64 <= deposits as f64 * ratio + floor;
+        if is_left {
+            self.current().withdrawals += 1;
+        }
+        is_left
+    }
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RetryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryBudget")
+            .field("ratio", &self.0.ratio)
+            .field("per_second", &(self.0.floor / WINDOW as f64))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn withdrawn(budget: &RetryBudget, now: Instant) -> usize {
+        (0..100_000).take_while(|_| budget.withdraw(now)).count()
+    }
+
+    #[test]
+    fn a_share_of_what_succeeded_within_ten_seconds_and_a_floor() {
+        let clock = ManualClock::new();
+        let budget = RetryBudget::new();
+        assert_eq!(withdrawn(&budget, clock.now()), 100, "10 a second, for 10 s");
+        (0..1_000).for_each(|_| budget.deposit(|| clock.now()));
+        assert_eq!(withdrawn(&budget, clock.now()), 200, "20 % of them");
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(withdrawn(&budget, clock.now()), 0, "they count still");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(withdrawn(&budget, clock.now()), 100, "and now none does");
+    }
+
+    #[test]
+    fn what_was_deposited_long_ago_is_forgotten_whether_anybody_looked_or_not() {
+        let clock = ManualClock::new();
+        let budget = RetryBudget::of(1.0, 0.0).unwrap();
+        (0..6_400).for_each(|_| budget.deposit(|| clock.now()));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(withdrawn(&budget, clock.now()), 0);
+        (0..10).for_each(|_| budget.deposit(|| clock.now()));
+        assert_eq!(withdrawn(&budget, clock.now()), 10, "before the clock is looked at");
+    }
+
+    #[test]
+    fn over_any_time_there_are_no_more_tries_than_a_share_and_the_floor() {
+        let clock = ManualClock::new();
+        let budget = RetryBudget::of(0.2, 1.0).unwrap();
+        let (mut successes, mut tries) = (0_u32, 0_u32);
+        for step in 0..10_000_u32 {
+            if step % 3 > 0 {
+                successes += 1;
+                budget.deposit(|| clock.now());
+            }
+            tries += u32::from(budget.withdraw(clock.now()));
+            clock.advance(Duration::from_millis(10));
+        }
+        let most = f64::from(successes) * 0.2 + 100.0 + 10.0;
+        assert!(f64::from(tries) <= most, "{tries} of at most {most}");
+        assert!(
+            f64::from(tries) >= most * 0.9,
+            "{tries}, and there might have been {most}"
+        );
+    }
+
+    #[test]
+    fn what_was_not_made_is_given_back() {
+        let clock = ManualClock::new();
+        let budget = RetryBudget::of(0.0, 0.1).unwrap();
+        assert!(budget.withdraw(clock.now()) && !budget.withdraw(clock.now()));
+        budget.refund(clock.now());
+        assert!(budget.withdraw(clock.now()) && !budget.withdraw(clock.now()));
+        (0..3).for_each(|_| budget.refund(clock.now()));
+        assert!(budget.withdraw(clock.now()) && !budget.withdraw(clock.now()));
+    }
+
+    #[test]
+    fn budgets_are_within_their_ranges() {
+        for (ratio, per_second) in [
+            (f64::NAN, 1.0),
+            (-0.1, 1.0),
+            (100.1, 1.0),
+            (0.2, f64::NAN),
+            (0.2, -1.0),
+            (0.2, 2e6),
+        ] {
+            assert!(RetryBudget::of(ratio, per_second).is_err(), "{ratio} {per_second}");
+        }
+        let none = RetryBudget::of(0.0, 0.0).unwrap();
+        (0..1_000).for_each(|_| none.deposit(Instant::now));
+        assert!(!none.withdraw(Instant::now()));
+        assert!(RetryBudget::of(100.0, 1e6).unwrap().withdraw(Instant::now()));
+    }
+}

@@ -1,0 +1,167 @@
+//! What an answer leads to.
+
+use std::time::{Duration, Instant};
+
+use super::{Ended, From, LONGEST, Stage, Trial};
+use crate::{
+    balance::{
+        Answer, Dispatch,
+        failover::{
+            FailoverPolicy, Judge, Verdict,
+            policy::{RawOf, SentOf},
+        },
+    },
+    error::{Error, ErrorKind},
+    pool::Lease,
+    trace,
+};
+
+impl<Req, D, P> Trial<'_, Req, D, P>
+where
+    P: FailoverPolicy<Req>,
+    D: Dispatch<SentOf<Req, P>, Error = Error> + Clone,
+    P: Judge<Req, RawOf<Req, D, P>>,
+{
+    /// One has answered.
+    pub(super) fn answered(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From) -> Ended<Req, D, P> {
+        let is_alone = match from {
+            From::Attempt => self.course.hedge.is_none(),
+            From::Hedge => self.attempt.is_none(),
+        };
+        if is_refusal(&answer) {
+            return self.refused(answer, from, is_alone);
+        }
+        let member = answer.lease.as_ref().map(Lease::member);
+        self.course
+            .ids
+            .extend(answer.lease.as_ref().map(|lease| lease.backend_id().into()));
+        let verdict = self.shared.policy.judge(self.kept, answer.result.as_ref());
+        match verdict {
+            Verdict::Success => {
+                if self.course.tries == 1 {
+                    self.shared
+                        .took(self.course.now.saturating_duration_since(self.course.began));
+                }
+                self.shared.succeeded();
+                return Some(answer);
+            }
+            Verdict::Unsent => {}
+            Verdict::Failure | Verdict::Elsewhere { .. } | Verdict::Later(_) => self.course.was_sent = true,
+        }
+        let back_in = match verdict {
+            Verdict::Elsewhere { back_in } => back_in,
+            _ => None,
+        };
+        if let Some(member) = member {
+            let back = back_in.and_then(|back_in| self.course.now.checked_add(back_in.min(LONGEST)));
+            self.course.tried.push((member, back));
+            self.ask.tried_mut().push(member);
+        }
+        if verdict == Verdict::Failure {
+            return Some(self.course.end(answer));
+        }
+        if !is_alone {
+            // The other may do better.
+            self.course.last = Some(answer);
+            return None;
+        }
+        self.try_again(answer, verdict)
+    }
+
+    /// Nobody was to be had.
+    fn refused(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From, is_alone: bool) -> Ended<Req, D, P> {
+        match from {
+            From::Hedge => {
+                self.course.paid -= 1;
+                self.shared.budget.refund(self.course.now);
+                // What the first has answered meanwhile, if it has.
+                let last = self.course.last.take().filter(|_| is_alone)?;
+                let verdict = self.shared.policy.judge(self.kept, last.result.as_ref());
+                self.try_again(last, verdict)
+            }
+            From::Attempt if !is_alone => None,
+            // Of those not tried yet nobody is open.
+            From::Attempt if !self.course.tried.is_empty() => self.go_around(answer),
+            From::Attempt => Some(self.course.end(answer)),
+        }
+    }
+
+    /// Another try, if there may be one; what it goes by otherwise.
+    fn try_again(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, verdict: Verdict) -> Ended<Req, D, P> {
+        let is_free = verdict == Verdict::Unsent && self.course.round == 0;
+        let until = match verdict {
+            Verdict::Later(wait) => self.course.now.checked_add(wait.min(LONGEST)),
+            _ => None,
+        };
+        if !self.prepare(until, is_free) {
+            return Some(self.course.end(answer));
+        }
+        let lease = answer.lease.as_ref();
+        self.course.is_rested = until.is_some();
+        trace::tried_elsewhere(lease.and_then(Lease::pool), lease.map(Lease::backend_id));
+        match until {
+            Some(until) => self.course.stage = Stage::Waiting(until),
+            None => {
+                self.course.last = Some(answer);
+                self.course.stage = Stage::Launching;
+            }
+        }
+        None
+    }
+
+    /// Begins from the start, with those who were tried: after a while, and not with who is not back by then.
+    fn go_around(&mut self, refusal: Answer<RawOf<Req, D, P>, Error>) -> Ended<Req, D, P> {
+        let backoff = match self.course.is_rested {
+            true => Duration::ZERO,
+            false => self.shared.backoff(self.course.round + 1),
+        };
+        let earliest = self
+            .course
+            .tried
+            .iter()
+            .map(|(_, back)| back.unwrap_or(self.course.now))
+            .min();
+        let until = self.course.now + backoff.min(LONGEST);
+        let until = until.max(earliest.unwrap_or(until));
+        let is_paid = self.course.is_paid;
+        if !self.prepare(Some(until), is_paid) {
+            let last = self.course.last.take().unwrap_or(refusal);
+            return Some(self.course.end(last));
+        }
+        self.course.is_paid = false;
+        // Its place is free for who comes around.
+        self.course.last = None;
+        self.course.round += 1;
+        self.course
+            .tried
+            .retain(|(_, back)| back.is_some_and(|back| back > until));
+        let tried = self.ask.tried_mut();
+        tried.truncate(self.course.others);
+        tried.extend(self.course.tried.iter().map(|(member, _)| *member));
+        self.course.stage = Stage::Waiting(until);
+        None
+    }
+
+    /// Whether there may be another try at that time, for nothing or from the budget: it is then ready to be sent.
+    pub(super) fn prepare(&mut self, at: Option<Instant>, is_free: bool) -> bool {
+        let at = at.unwrap_or(self.course.now);
+        let in_time = self.course.deadline.is_none_or(|deadline| at < deadline);
+        if !in_time || !(is_free || self.course.paid + 1 < self.shared.settings.tries) {
+            return false;
+        }
+        self.course.next = self.shared.policy.again(self.kept, self.course.tries + 1);
+        if self.course.next.is_none() || !(is_free || self.shared.budget.withdraw(self.course.now)) {
+            self.course.next = None;
+            return false;
+        }
+        self.course.paid += u32::from(!is_free);
+        self.course.is_paid = !is_free;
+        true
+    }
+}
+
+/// The pool had nobody for it.
+fn is_refusal<Raw>(answer: &Answer<Raw, Error>) -> bool {
+    let kind = answer.result.as_ref().err().map(Error::kind);
+    answer.lease.is_none() && matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::Overloaded))
+}

@@ -1,0 +1,152 @@
+//! A second backend while the first takes long.
+
+use equipoise::{Hedge, RetryBudget};
+
+use super::*;
+
+fn hedged() -> FailoverLayer<Repeatable> {
+    FailoverLayer::new(Repeatable).hedge(Hedge::after(20 * MS))
+}
+
+fn poll_for<T>(world: &World, call: &mut (impl Future<Output = T> + Unpin), most: u32) -> Option<(T, u32)> {
+    (0..=most).find_map(|passed| match poll_once(call) {
+        Poll::Ready(result) => Some((result, passed)),
+        Poll::Pending => {
+            world.clock.advance(MS);
+            None
+        }
+    })
+}
+
+#[test]
+fn the_first_good_answer_counts_and_the_other_request_is_cancelled() {
+    let world = World::new(&["a", "b"], |_, _| AnswerAfter(100 * MS));
+    // Whoever is slow is asked first.
+    let slow = World::new(&["a", "b"], |id, _| if id == "a" { Never } else { AnswerAfter(5 * MS) });
+    let (result, passed) = poll_for(&slow, &mut slow.call(hedged()), 1_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed), ("b", 25));
+    assert_eq!(
+        (slow.tally("a").cancelled, slow.tally("a").failed, slow.in_flight()),
+        (1, 0, 0)
+    );
+    // The first may still win.
+    let (result, passed) = poll_for(&world, &mut world.call(hedged()), 1_000).unwrap();
+    assert_eq!(passed, 100);
+    let called = world.called();
+    assert_eq!((called.len(), result.unwrap()), (2, called[..1].to_owned()));
+    assert_eq!(world.tally(&called[1..]).cancelled, 1);
+}
+
+#[test]
+fn who_lost_is_given_up_even_if_the_future_is_kept() {
+    let world = World::new(
+        &["a", "b"],
+        |_, times| if times == 1 { AnswerAfter(30 * MS) } else { Never },
+    );
+    let mut call = world.call(hedged());
+    assert!(poll_for(&world, &mut call, 1_000).unwrap().0.is_ok());
+    assert_eq!(world.in_flight(), 0);
+    drop(call);
+}
+
+#[test]
+fn hedges_are_taken_from_the_budget() {
+    let world = World::new(&["a", "b", "c"], |_, _| Never);
+    let budget = RetryBudget::of(0.0, 0.2).unwrap();
+    for hedges in [1, 1, 0] {
+        let mut call = world.call(hedged().budget(budget.clone()));
+        assert!(poll_for(&world, &mut call, 50).is_none());
+        assert_eq!(world.called().len(), 1 + hedges);
+    }
+}
+
+#[test]
+fn without_a_second_backend_nothing_is_taken() {
+    let world = World::new(&["a"], |_, times| {
+        if times < 3 {
+            AnswerAfter(100 * MS)
+        } else {
+            FailAfter(100 * MS)
+        }
+    });
+    let budget = RetryBudget::of(0.0, 0.1).unwrap();
+    for _ in 0..2 {
+        let (result, passed) = poll_for(&world, &mut world.call(hedged().budget(budget.clone())), 1_000).unwrap();
+        assert_eq!((result.unwrap().as_str(), passed), ("a", 100));
+    }
+    // The one try that there is in the budget is there still.
+    let (result, _) = poll_for(&world, &mut world.call(hedged().budget(budget)), 1_000).unwrap();
+    assert!(result.is_err());
+    assert_eq!(world.called(), "aaaa");
+}
+
+#[test]
+fn if_one_fails_the_other_is_waited_for() {
+    for slow_fails in [false, true] {
+        let world = World::new(&["a", "b"], move |_, _| AnswerAfter(MS));
+        let first = World::new(&["a", "b", "c"], move |id, _| match id {
+            "a" => FailAfter(40 * MS),
+            "b" => AnswerAfter(60 * MS),
+            _ if slow_fails => FailAfter(30 * MS),
+            _ => Never,
+        });
+        let mut results = Vec::new();
+        for _ in 0..3 {
+            results.push(poll_for(&first, &mut first.call(hedged().tries(2)), 1_000));
+        }
+        let done: Vec<_> = results.into_iter().flatten().collect();
+        // Whoever had b in either place is answered; two tries are all that there are.
+        assert!(
+            done.iter()
+                .filter(|(result, _)| result.is_ok())
+                .all(|(result, passed)| { result.as_deref().unwrap() == "b" && (60..=80).contains(passed) })
+        );
+        assert!(
+            done.iter().filter(|(result, _)| result.is_ok()).count() >= 1,
+            "{done:?}"
+        );
+        drop(world);
+    }
+}
+
+#[test]
+fn if_both_fail_a_third_is_tried() {
+    let world = World::new(&["a", "b", "c"], |_, _| FailAfter(30 * MS));
+    let (result, passed) = poll_for(&world, &mut world.call(hedged()), 1_000).unwrap();
+    let error = result.unwrap_err();
+    // 0 to 30, hedged from 20 to 50, the third from 50 to 80.
+    assert_eq!((tried(&error).len(), world.called().len(), passed), (3, 3, 80));
+}
+
+#[test]
+fn by_a_quantile_few_are_hedged_and_the_slow_ones() {
+    let slow_each = 50;
+    let count = Arc::new(Mutex::new(0_u32));
+    let world = World::new(&["a", "b", "c"], move |_, _| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        AnswerAfter(if *count % slow_each == 0 {
+            1_000 * MS
+        } else {
+            (1 + *count % 10) * MS
+        })
+    });
+    let layer = FailoverLayer::new(Repeatable).hedge(Hedge::after_quantile(0.9).unwrap());
+    let mut service = layer.layer(world.inner.clone());
+    let mut slowest = 0;
+    let requests = 5_000;
+    for request in 0..requests {
+        let mut call = Box::pin(service.call(request));
+        let (result, passed) = poll_for(&world, &mut call, 2_000).unwrap();
+        assert!(result.is_ok());
+        if request > 1_000 {
+            slowest = slowest.max(passed);
+        }
+    }
+    let hedges = world.called().len() as u32 - requests;
+    assert!((requests / 60..requests / 7).contains(&hedges), "{hedges}");
+    assert!(
+        slowest < 100,
+        "{slowest} ms, and without hedges one in {slow_each} takes 1,000"
+    );
+}
