@@ -18,8 +18,9 @@ use std::{
 };
 
 use equipoise::{
-    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, KeyedLayer, LeastLoaded, Pool, Random,
-    RoundRobin, Selector,
+    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, FailoverLayer, KeyedLayer, LeastLoaded, Pool,
+    Random, RoundRobin, Selector,
+    balance::Repeatable,
     key::HashFunction,
     selector::{At, Completion, Members, Needs, Pick},
 };
@@ -162,6 +163,20 @@ fn keyed_case<S: Selector<Endpoint<()>>>(
     })
 }
 
+/// A call that might be tried elsewhere, and need not be; `timed` with time-outs that are not reached.
+fn failover_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector: S, timed: bool) -> Case {
+    let mut layer = FailoverLayer::new(Repeatable);
+    if timed {
+        layer = layer
+            .try_timeout(Duration::from_secs(1))
+            .deadline(Duration::from_secs(5));
+    }
+    let mut service = layer.layer(balanced(members, selector));
+    assert!(matches!(call(&mut service), Some(7)), "{name} calls nobody");
+    let timed = if timed { ", timed" } else { "" };
+    Case::new(format!("failover {name}/{members}{timed}"), move || call(&mut service))
+}
+
 /// Calls a second that so many threads make together, each with a clone of its own.
 fn throughput<S: Selector<Endpoint<()>>>(threads: usize, service: &Balanced<S>) -> f64 {
     const TURN: Duration = Duration::from_millis(60);
@@ -209,6 +224,9 @@ fn main() {
             call_case("random, latency measured", members, Timed),
             dispatch_case("random", members, Random::new()),
             dispatch_case("least_loaded", members, LeastLoaded::new()),
+            failover_case("random", members, Random::new(), false),
+            failover_case("random", members, Random::new(), true),
+            failover_case("least_loaded", members, LeastLoaded::new(), false),
             keyed_case("random", members, Random::new(), None),
             keyed_case("random", members, Random::new(), Some(HashFunction::Xxh3)),
         ]);

@@ -31,8 +31,10 @@ impl Home {
 pub struct Ask {
     key: Option<u64>,
     home: Option<Home>,
-    place: Option<Locality>,
-    tried: Vec<MemberId>,
+    place: Option<Arc<Locality>>,
+    /// Boxed, as few have any, and every ask is carried along.
+    #[expect(clippy::box_collection, reason = "one word in place of three")]
+    tried: Option<Box<Vec<MemberId>>>,
 }
 
 impl Ask {
@@ -42,7 +44,7 @@ impl Ask {
             key: None,
             home: None,
             place: None,
-            tried: Vec::new(),
+            tried: None,
         }
     }
 
@@ -62,20 +64,20 @@ impl Ask {
     }
 
     /// Where the request comes from, for selectors that prefer the near.
-    pub fn with_place(mut self, place: Locality) -> Self {
-        self.place = Some(place);
+    pub fn with_place(mut self, place: impl Into<Arc<Locality>>) -> Self {
+        self.place = Some(place.into());
         self
     }
 
     /// A member that must not be picked for this request, because it was tried.
     pub fn with_tried(mut self, member: MemberId) -> Self {
-        self.tried.push(member);
+        self.tried_mut().push(member);
         self
     }
 
     /// The members tried before, to be changed.
     pub(crate) fn tried_mut(&mut self) -> &mut Vec<MemberId> {
-        &mut self.tried
+        self.tried.get_or_insert_default()
     }
 
     /// The key, if the request has one.
@@ -90,11 +92,11 @@ impl Ask {
 
     /// Where the request comes from, if that is known.
     pub fn place(&self) -> Option<&Locality> {
-        self.place.as_ref()
+        self.place.as_deref()
     }
 
     /// The members tried before, in order.
     pub fn tried(&self) -> &[MemberId] {
-        &self.tried
+        self.tried.as_ref().map_or(&[], |tried| tried)
     }
 }

@@ -27,8 +27,8 @@ struct Inner {
     backend: Option<Box<str>>,
     source: Option<BoxError>,
     tried: Vec<Box<str>>,
-    /// Of one that was tried before, something was sent.
-    was_sent: bool,
+    /// Whether anybody was sent anything, if that is known for all who were tried.
+    was_sent: Option<bool>,
 }
 
 /// The kinds of [`Error`].
@@ -82,14 +82,14 @@ impl Error {
             backend: backend.map(Box::from),
             source,
             tried: Vec::new(),
-            was_sent: false,
+            was_sent: None,
         }))
     }
 
     /// Notes who was tried for the request, and whether any of them was sent something of it.
     pub(crate) fn after(mut self, tried: Vec<Box<str>>, was_sent: bool) -> Self {
         self.0.tried = tried;
-        self.0.was_sent |= was_sent;
+        self.0.was_sent = Some(was_sent);
         self
     }
 
@@ -119,14 +119,14 @@ impl Error {
 
     /// Whether it is certain that nothing of the request has been sent to any backend, so that it can be sent again
     /// whatever it asks for: nobody was picked, or the inner service's error comes from an [`Unsent`] or from an error of
-    /// which this holds.
+    /// which this holds; of a failover's error, that this holds of all that was tried.
     pub fn is_unsent(&self) -> bool {
-        !self.0.was_sent
-            && match self.0.kind {
-                ErrorKind::Unavailable | ErrorKind::Overloaded => true,
-                ErrorKind::Backend => self.source().is_some_and(is_unsent),
-                ErrorKind::Timeout => false,
-            }
+        match (self.0.was_sent, self.0.kind) {
+            (Some(was_sent), _) => !was_sent,
+            (None, ErrorKind::Unavailable | ErrorKind::Overloaded) => true,
+            (None, ErrorKind::Backend) => self.source().is_some_and(is_unsent),
+            (None, ErrorKind::Timeout) => false,
+        }
     }
 }
 

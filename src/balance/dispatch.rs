@@ -71,7 +71,7 @@ impl<Req, D: Dispatch<Req>> Concluding<Req, D> {
 impl<Req, D: Dispatch<Req>> Future for Concluding<Req, D> {
     type Output = Result<D::Response, D::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(self.project().dispatching.poll(cx));
         Poll::Ready(D::conclude(answer))

@@ -123,6 +123,33 @@ fn no_key_allocates_from_ready_to_the_response() {
     }
 }
 
+/// With an ask that wants something, and with all that a failover may watch.
+#[test]
+fn a_failover_that_is_not_needed_allocates_nothing() {
+    use equipoise::{FailoverLayer, Hedge, balance::Repeatable};
+    let plain = FailoverLayer::new(Repeatable);
+    let timed = FailoverLayer::new(Repeatable)
+        .try_timeout(Duration::from_secs(1))
+        .deadline(Duration::from_secs(9))
+        .hedge(Hedge::after_quantile(0.95).unwrap());
+    for layer in [plain, timed] {
+        let (pool, _driver) = builder(&["a", "b", "c"]).build();
+        let mut failover = layer.layer(BalanceLayer::new(pool).layer(Bare));
+        let home = Home::new("b");
+        // The first call looks for the clock.
+        assert_eq!(failover.call(0).now_or_never().unwrap().unwrap(), 0);
+        let calls = measure(|| {
+            for request in 0..200 {
+                assert_eq!(failover.call(request).now_or_never().unwrap().unwrap(), request);
+                let ask = Ask::new().with_key(7).with_home(home.clone());
+                let answer = failover.dispatch(&ask, request).now_or_never().unwrap();
+                assert_eq!(answer.lease.unwrap().backend_id(), "b");
+            }
+        });
+        assert_eq!(calls.count_total, 0, "{layer:?}");
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let counted = measure(|| drop(std::hint::black_box(Box::new(1))));

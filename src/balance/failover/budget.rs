@@ -27,7 +27,8 @@ const UNSEEN: u64 = 64;
 /// succeeded, as in the [retry throttling] of gRPC. A fleet in which nothing succeeds any more because it is overloaded is
 /// then asked for no more than its clients want, and comes back; with 20 % on top it may not.
 ///
-/// A deposit is one atomic addition; up to 63 deposits may count as made later than they were.
+/// A deposit costs a load and a store: of two that are made in the same moment by different threads one may be lost, none
+/// is ever counted twice, and up to 63 may count as made later than they were.
 ///
 /// [`RetryBudget`]: https://twitter.github.io/finagle/docs/com/twitter/finagle/service/RetryBudget$.html
 /// [retry budget]: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/circuit_breaker.proto
@@ -89,10 +90,11 @@ impl RetryBudget {
     }
 
     /// A request has succeeded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deposit(&self, now: impl FnOnce() -> Instant) {
-        let before = self.0.deposits.fetch_add(1, Relaxed);
-        if before % UNSEEN == UNSEEN - 1 {
+        let deposits = self.0.deposits.load(Relaxed).wrapping_add(1);
+        self.0.deposits.store(deposits, Relaxed);
+        if deposits % UNSEEN == 0 {
             self.0.turn(now());
         }
     }
@@ -136,7 +138,8 @@ impl Book {
             };
         }
         slice.deposits += deposits.saturating_sub(self.seen);
-        self.seen = self.seen.max(deposits);
+        // Less than before, if one thread overtook another: those between are lost.
+        self.seen = deposits;
     }
 
     fn latest(&self) -> u64 {

@@ -33,7 +33,8 @@ pin_project! {
         attempt: Option<<D as Dispatch<SentOf<Req, P>>>::Dispatching>,
         // None if this layer leaves it alone.
         kept: Option<P::Kept>,
-        ask: Ask,
+        // None wants nothing.
+        ask: Option<Ask>,
         shared: Arc<Shared<D, P>>,
         // Boxed: most requests have no need of it.
         course: Option<Box<Course<SentOf<Req, P>, D>>>,
@@ -41,8 +42,13 @@ pin_project! {
 }
 
 impl<Req, D: Dispatch<SentOf<Req, P>>, P: FailoverPolicy<Req>> FailingOver<Req, D, P> {
-    #[inline]
-    pub(super) fn new(attempt: D::Dispatching, kept: Option<P::Kept>, ask: Ask, shared: Arc<Shared<D, P>>) -> Self {
+    #[inline(always)]
+    pub(super) fn new(
+        attempt: D::Dispatching,
+        kept: Option<P::Kept>,
+        ask: Option<Ask>,
+        shared: Arc<Shared<D, P>>,
+    ) -> Self {
         Self {
             attempt: Some(attempt),
             kept,
@@ -61,7 +67,7 @@ where
 {
     type Output = Answer<RawOf<Req, D, P>, Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut attempt = this.attempt.as_mut().as_pin_mut();
@@ -84,13 +90,14 @@ where
                 Poll::Pending => return Poll::Pending,
             };
         }
+        let ask = this.ask.get_or_insert_default();
         let course = this
             .course
-            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, this.ask)));
+            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, ask)));
         let trial = Trial {
             attempt: this.attempt,
             kept,
-            ask: this.ask,
+            ask,
             shared: this.shared,
             course,
         };

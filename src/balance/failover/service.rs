@@ -96,7 +96,26 @@ impl<D, P> Failover<D, P> {
     pub fn get_ref(&self) -> &D {
         &self.inner
     }
+
+    #[inline(always)]
+    fn start<Req>(&mut self, ask: &Ask, kept_ask: Option<Ask>, request: Req) -> FailingOver<Req, D, P>
+    where
+        P: FailoverPolicy<Req>,
+        D: Dispatch<SentOf<Req, P>>,
+    {
+        // First, as an atomic operation waits for whatever is on its way to memory.
+        let shared = Arc::clone(&self.shared);
+        if self.shared.clock.get().is_none() {
+            self.shared.clock.get_or_init(|| self.inner.clock().clone());
+        }
+        let (sent, kept) = self.shared.policy.keep(request);
+        let attempt = self.inner.dispatch(ask, sent);
+        FailingOver::new(attempt, kept, kept_ask, shared)
+    }
 }
+
+/// An ask of those who are called without.
+static NOTHING: Ask = Ask::new();
 
 impl<Req, D, P> Dispatch<Req> for Failover<D, P>
 where
@@ -109,10 +128,7 @@ where
 
     #[inline]
     fn dispatch(&mut self, ask: &Ask, request: Req) -> Self::Dispatching {
-        self.shared.clock.get_or_init(|| self.inner.clock().clone());
-        let (sent, kept) = self.shared.policy.keep(request);
-        let attempt = self.inner.dispatch(ask, sent);
-        FailingOver::new(attempt, kept, ask.clone(), Arc::clone(&self.shared))
+        self.start(ask, Some(ask.clone()), request)
     }
 
     fn clock(&self) -> &Clock {
@@ -142,7 +158,8 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        Concluding::new(self.dispatch(&Ask::new(), request))
+        // An ask that wants nothing need not be carried along.
+        Concluding::new(self.start(&NOTHING, None, request))
     }
 }
 

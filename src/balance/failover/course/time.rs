@@ -104,7 +104,7 @@ where
 
     /// The request's time is over.
     fn give_up_all(&mut self) -> Answer<RawOf<Req, D, P>, Error> {
-        self.course.hedge = None;
+        self.course.was_sent |= self.course.hedge.take().is_some();
         // Who had all the time has failed; who came later might have made it.
         let is_first = self.course.tries == 1;
         let outcome = if is_first {
