@@ -38,6 +38,7 @@
 //! ```
 
 mod body;
+mod failover;
 mod key;
 mod origin;
 mod protocol;
@@ -46,6 +47,7 @@ mod replay;
 use tower_layer::Layer;
 
 pub use body::LeasedBody;
+pub use failover::{Attempt, GrpcFailover, HttpFailover, Kept};
 pub use key::{ClientAddress, CookieKey, HeaderKey, KeyNameError, PathKey, QueryKey};
 pub use origin::{Origin, OriginError, ToOrigin, ToOriginLayer};
 pub use protocol::Http;

@@ -5,6 +5,7 @@
 #![cfg(all(feature = "http", feature = "tokio"))]
 
 mod exhaustion;
+mod failover;
 mod keyed;
 mod reqwest_client;
 
