@@ -207,7 +207,7 @@ where
         Poll::Pending
     }
 
-    fn end_of_try(&self) -> Option<Instant> {
+    pub(super) fn end_of_try(&self) -> Option<Instant> {
         self.course.now.checked_add(self.shared.settings.try_timeout?)
     }
 

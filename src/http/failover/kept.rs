@@ -44,6 +44,11 @@ impl<D> Kept<D> {
         self.is_repeatable && self.request.body().is_complete()
     }
 
+    /// Whether the caller has given all of the content.
+    pub(super) fn is_there(&self) -> bool {
+        self.request.body().is_read()
+    }
+
     pub(super) fn is_repeatable(&self) -> bool {
         self.is_repeatable
     }

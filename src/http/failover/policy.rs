@@ -83,6 +83,10 @@ impl<D: Body<Error: Into<BoxError>> + Unpin> FailoverPolicy<Request<D>> for Http
     fn may_hedge(&self, kept: &Self::Kept) -> bool {
         kept.may_hedge()
     }
+
+    fn is_there(&self, kept: &Self::Kept) -> bool {
+        kept.is_there()
+    }
 }
 
 impl<D, R> Judge<Request<D>, Response<R>> for HttpFailover

@@ -116,6 +116,11 @@ impl<D> Replay<D> {
     pub fn is_complete(&self) -> bool {
         (self.handle.as_ref()).is_none_or(|handle| handle.shared.state.lock().is_complete(handle.id))
     }
+
+    /// Whether the live body has been read to its end, by whichever handle.
+    pub fn is_read(&self) -> bool {
+        (self.handle.as_ref()).is_none_or(|handle| handle.shared.state.lock().is_read())
+    }
 }
 
 impl<D: Body<Error: Into<BoxError>> + Unpin> Body for Replay<D> {

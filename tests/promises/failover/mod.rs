@@ -144,7 +144,7 @@ impl World {
     }
 
     fn in_flight(&self) -> usize {
-        self.pool.members().iter().map(|member| member.in_flight as usize).sum()
+        self.pool.members().iter().map(|member| member.in_flight).sum()
     }
 }
 

@@ -200,3 +200,41 @@ fn a_request_that_is_dropped_is_cancelled_wherever_it_is() {
     drop(call);
     assert_eq!((world.in_flight(), world.tally("b").cancelled), (0, 1));
 }
+
+/// A request of which more is to come until a time.
+#[derive(Clone)]
+struct There(ManualClock, std::time::Instant);
+
+impl FailoverPolicy<u32> for There {
+    type Sent = u32;
+    type Kept = ();
+    fn keep(&self, request: u32) -> (u32, Option<()>) {
+        (request, Some(()))
+    }
+    fn again(&self, _: &(), _: u32) -> Option<u32> {
+        Some(7)
+    }
+    fn may_hedge(&self, _: &()) -> bool {
+        false
+    }
+    fn is_there(&self, _: &()) -> bool {
+        self.0.now() >= self.1
+    }
+}
+
+impl<Raw> Judge<u32, Raw> for There {
+    fn judge(&self, _: &(), result: Result<&Raw, &Error>) -> Verdict {
+        Repeatable.judge(&7, result)
+    }
+}
+
+#[test]
+fn no_try_is_over_while_its_maker_has_more_to_give() {
+    let world = World::new(&["a", "b"], |id, _| if id == "a" { Never } else { Good });
+    let policy = There(world.clock.clone(), world.clock.now() + 420 * MS);
+    let mut call = world.call(FailoverLayer::new(policy).try_timeout(50 * MS));
+    let (result, passed) = within(&world, &mut call, 1_000).unwrap();
+    // Looked at each 50 ms, the last time at 400.
+    assert_eq!((result.unwrap().as_str(), passed), ("b", 450));
+    assert_eq!(world.tally("a").failed, 1);
+}

@@ -32,6 +32,11 @@ where
         if is_due(self.course.deadline) {
             return Poll::Ready(Some(self.give_up_all()));
         }
+        let is_there = self.shared.policy.is_there(self.kept);
+        if is_due(self.course.try_ends) && !is_there {
+            self.course.try_ends = self.end_of_try();
+            return Poll::Ready(None);
+        }
         if is_due(self.course.try_ends) && self.attempt.is_some() {
             self.course.try_ends = None;
             let attempt = self.attempt.as_mut().as_pin_mut();
