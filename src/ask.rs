@@ -32,7 +32,7 @@ pub struct Ask {
     key: Option<u64>,
     home: Option<Home>,
     place: Option<Arc<Locality>>,
-    /// Boxed, as few have any, and every ask is carried along.
+    /// Sorted. Boxed, as few have any, and every ask is carried along.
     #[expect(clippy::box_collection, reason = "one word in place of three")]
     tried: Option<Box<Vec<MemberId>>>,
 }
@@ -71,13 +71,21 @@ impl Ask {
 
     /// A member that must not be picked for this request, because it was tried.
     pub fn with_tried(mut self, member: MemberId) -> Self {
-        self.tried_mut().push(member);
+        self.add_tried(member);
         self
     }
 
-    /// The members tried before, to be changed.
-    pub(crate) fn tried_mut(&mut self) -> &mut Vec<MemberId> {
-        self.tried.get_or_insert_default()
+    pub(crate) fn add_tried(&mut self, member: MemberId) {
+        let tried = self.tried.get_or_insert_default();
+        if let Err(at) = tried.binary_search(&member) {
+            tried.insert(at, member);
+        }
+    }
+
+    /// None but these were tried.
+    pub(crate) fn set_tried(&mut self, members: impl Iterator<Item = MemberId>) {
+        self.tried = None;
+        members.for_each(|member| self.add_tried(member));
     }
 
     /// The key, if the request has one.
@@ -95,8 +103,14 @@ impl Ask {
         self.place.as_deref()
     }
 
-    /// The members tried before, in order.
+    /// The members tried before, each once.
     pub fn tried(&self) -> &[MemberId] {
         self.tried.as_ref().map_or(&[], |tried| tried)
+    }
+
+    /// Whether this member was tried before. O(log n) of those that were.
+    #[inline]
+    pub fn has_tried(&self, member: MemberId) -> bool {
+        self.tried().binary_search(&member).is_ok()
     }
 }

@@ -169,7 +169,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
 impl<B> View<'_, B> {
     /// Why a member that can be picked is closed to this request, if it is.
     fn closed(&self, at: At) -> Option<Closed> {
-        if self.ask().tried().contains(&self.roster().member(at)) {
+        if self.ask().has_tried(self.roster().member(at)) {
             return Some(Closed::Tried);
         }
         if !self.roster().admits(at, 1) {

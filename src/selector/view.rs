@@ -107,7 +107,7 @@ impl<'a, B> View<'a, B> {
     pub(crate) fn obstacle(&self) -> Obstacle {
         let mut obstacle = Obstacle::Nobody;
         for at in (0..self.whole.open()).map(At) {
-            if self.ask.tried().contains(&self.whole.member(at)) {
+            if self.ask.has_tried(self.whole.member(at)) {
                 continue;
             }
             obstacle = obstacle.max(match (self.whole.condition(at), self.has_place(self.whole, at)) {
@@ -149,7 +149,7 @@ impl<'a, B> View<'a, B> {
 
     /// Below its limit and not tried.
     fn has_place(&self, roster: &Roster<B>, at: At) -> bool {
-        roster.admits(at, 1) && !self.ask.tried().contains(&roster.member(at))
+        roster.admits(at, 1) && !self.ask.has_tried(roster.member(at))
     }
 
     fn is_ready(&self, roster: &Roster<B>, at: At) -> bool {

@@ -47,7 +47,7 @@ impl Expected {
             Some("it drains")
         } else if self.limit.is_some_and(|limit| self.leases.len() >= limit as usize) {
             Some("it is at its in-flight limit")
-        } else if self.member.is_some_and(|member| ask.tried().contains(&member)) {
+        } else if self.member.is_some_and(|member| ask.has_tried(member)) {
             Some("it was tried")
         } else {
             None

@@ -51,8 +51,8 @@ pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     paid: u32,
     /// How often all who were open have been tried.
     round: u32,
-    /// How many members of the ask were tried by whoever is around this.
-    others: usize,
+    /// The members that were tried by whoever is around this.
+    others: Vec<MemberId>,
     /// Those of this round, and when they said that they would be back.
     tried: Vec<(MemberId, Option<Instant>)>,
     ids: Vec<Box<str>>,
@@ -99,7 +99,7 @@ impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
             tries: 1,
             paid: 0,
             round: 0,
-            others: ask.tried().len(),
+            others: ask.tried().to_vec(),
             tried: Vec::new(),
             ids: Vec::new(),
             was_sent: false,

@@ -78,6 +78,16 @@ impl<P> FailoverLayer<P> {
         }
     }
 
+    /// The same by another policy.
+    pub fn policy<T>(self, policy: T) -> FailoverLayer<T> {
+        FailoverLayer {
+            policy,
+            settings: self.settings,
+            budget: self.budget,
+            seed: self.seed,
+        }
+    }
+
     /// How often a request is sent at most, the first time included, those not counted of which nothing was sent; 3 unless
     /// said otherwise. 0 is taken for 1.
     pub fn tries(mut self, tries: u32) -> Self {

@@ -55,7 +55,7 @@ where
         if let Some(member) = member {
             let back = back_in.and_then(|back_in| self.course.now.checked_add(back_in.min(LONGEST)));
             self.course.tried.push((member, back));
-            self.ask.tried_mut().push(member);
+            self.ask.add_tried(member);
         }
         if verdict == Verdict::Failure {
             return Some(self.course.end(answer));
@@ -135,9 +135,8 @@ where
         self.course
             .tried
             .retain(|(_, back)| back.is_some_and(|back| back > until));
-        let tried = self.ask.tried_mut();
-        tried.truncate(self.course.others);
-        tried.extend(self.course.tried.iter().map(|(member, _)| *member));
+        let members = self.course.tried.iter().map(|(member, _)| *member);
+        self.ask.set_tried(members.chain(self.course.others.iter().copied()));
         self.course.stage = Stage::Waiting(until);
         None
     }
