@@ -51,7 +51,7 @@
 //!    |---|---|
 //!    | 502 | the backend can't be reached, broke off before the head, or its answer is not valid HTTP |
 //!    | 503 | there is no backend to pick, or all are busy |
-//!    | 504 | no connection in time, or no head |
+//!    | 504 | no connection in time, or no head, or none within a failover's times |
 //! 5. **A tunnel** (`tunnel.rs`). After a 101 bytes go both ways, each direction until its own end, and the lease lives
 //!    as long. A server that stops waits for it, and cuts it with the rest when its grace is over.
 //!

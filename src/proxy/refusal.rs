@@ -76,6 +76,8 @@ impl Refusal {
     );
     pub(super) const HEAD_LATE: Self = of(StatusCode::GATEWAY_TIMEOUT, "The backend did not answer in time.\n");
 
+    pub(super) const LATE: Self = of(StatusCode::GATEWAY_TIMEOUT, "No backend answered in time.\n");
+
     /// What a client for backends failed with.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
         for source in sources(error) {
@@ -83,6 +85,7 @@ impl Refusal {
                 match error.kind() {
                     ErrorKind::Unavailable => return Self::UNAVAILABLE,
                     ErrorKind::Overloaded => return Self::OVERLOADED,
+                    ErrorKind::Timeout => return Self::LATE,
                     // Its source says more.
                     _ => continue,
                 }

@@ -5,9 +5,9 @@ use std::{error, fmt, io};
 use hyper_util::client::legacy;
 
 use super::connector::ConnectTimeout;
-use crate::BoxError;
+use crate::{BoxError, Unsent};
 
-/// Why a backend gave no response.
+/// Why a backend gave no response. Where there was no connection it comes from an [`Unsent`].
 #[derive(Debug)]
 pub struct UpstreamError {
     kind: UpstreamErrorKind,
@@ -46,7 +46,12 @@ impl UpstreamError {
 
 impl From<legacy::Error> for UpstreamError {
     fn from(error: legacy::Error) -> Self {
-        Self::new(UpstreamErrorKind::of(&error), Some(error.into()))
+        let kind = UpstreamErrorKind::of(&error);
+        let source = match kind {
+            UpstreamErrorKind::Unreachable | UpstreamErrorKind::ConnectTimeout => Unsent::new(error).into(),
+            _ => error.into(),
+        };
+        Self::new(kind, Some(source))
     }
 }
 
