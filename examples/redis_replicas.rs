@@ -1,18 +1,21 @@
 //! redis, balanced by its clients: `cargo run --example redis_replicas -- PRIMARY REPLICA...`, each as HOST:PORT.
 //!
-//! Writes go to the primary. Reads go to whichever replica has the least in flight; one that fails is asked of another.
+//! Writes go to the primary. Reads go to whichever replica has the least in flight; one that fails is asked of another, and
+//! who fails again and again is left alone for a while.
 //! (The keys are named `equipoise:…`, and the server forgets them after a minute.)
 
 use std::time::Duration;
 
-use equipoise::{Ask, Assigned, Backend, BalanceLayer, BoxError, Dispatch, Endpoint, Error, Pool};
+use equipoise::{
+    Assigned, Backend, BalanceLayer, BoxError, Endpoint, FailoverLayer, OutlierDetection, Pool, balance::Repeatable,
+};
 use redis::{
     Client, Cmd, Value,
     aio::{ConnectionManager, ConnectionManagerConfig},
     cmd,
 };
 use tokio::task::JoinSet;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 const KEYS: usize = 100;
 const TASKS: usize = 8;
@@ -40,7 +43,7 @@ async fn main() -> Result<(), BoxError> {
     }
 
     // A backend may be anything: here a replica's connection, which carries many requests at a time.
-    let mut builder = Pool::builder();
+    let mut builder = Pool::builder().outlier_detection(OutlierDetection::new());
     for replica in replicas {
         builder = builder.backend(Endpoint::new(replica, connection(replica)?));
     }
@@ -49,7 +52,11 @@ async fn main() -> Result<(), BoxError> {
         let mut connection = call.backend.target().clone();
         call.request.query_async::<Value>(&mut connection).await
     });
-    let balanced = BalanceLayer::new(pool.clone()).layer(client);
+    let balanced = ServiceBuilder::new()
+        // A read may be sent twice.
+        .layer(FailoverLayer::new(Repeatable))
+        .layer(BalanceLayer::new(pool.clone()))
+        .service(client);
 
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
@@ -57,7 +64,7 @@ async fn main() -> Result<(), BoxError> {
         tasks.spawn(async move {
             for read in (task..READS).step_by(TASKS) {
                 let key = read % KEYS;
-                let value = ask(&mut replicas, Cmd::get(name(key))).await?;
+                let value = replicas.ready().await?.call(Cmd::get(name(key))).await?;
                 if redis::from_redis_value::<Option<usize>>(value)? != Some(key) {
                     return Err(format!("a replica has another value for {}", name(key)).into());
                 }
@@ -80,21 +87,6 @@ async fn main() -> Result<(), BoxError> {
         }
     }
     Ok(())
-}
-
-/// Asks one replica, and should that fail another that was not tried: a read may be sent twice.
-async fn ask<R>(replicas: &mut R, command: Cmd) -> Result<Value, Error>
-where
-    R: Dispatch<Cmd, Raw = Value, Response = Value, Error = Error>,
-{
-    let mut ask = Ask::new();
-    loop {
-        let answer = replicas.ready().await?.dispatch(&ask, command.clone()).await;
-        match (&answer.result, &answer.lease) {
-            (Err(error), Some(lease)) if error.is_retryable() => ask = ask.with_tried(lease.member()),
-            _ => return R::conclude(answer),
-        }
-    }
 }
 
 /// It connects when it is first used, and again when the connection was lost.

@@ -32,6 +32,7 @@
 //! - [`key`]: keys taken from requests, for selectors that bring the same key to the same backend; [`KeyedLayer`].
 //! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
 //! - [`health`]: who is fit: checks, ejection, panic, slow start; [`Pool::explain`] says why a request goes where it goes.
+//! - [`balance::failover`]: another backend when a request fails, within a budget; hedging.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - [`ManualClock`] and [`PoolBuilder::seed`]: tests of all this that neither sleep nor depend on chance.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
