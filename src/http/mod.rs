@@ -41,6 +41,7 @@ mod body;
 mod key;
 mod origin;
 mod protocol;
+mod replay;
 
 use tower_layer::Layer;
 
@@ -48,6 +49,7 @@ pub use body::LeasedBody;
 pub use key::{ClientAddress, CookieKey, HeaderKey, KeyNameError, PathKey, QueryKey};
 pub use origin::{Origin, OriginError, ToOrigin, ToOriginLayer};
 pub use protocol::Http;
+pub use replay::{NotKept, Replay, Superseded};
 
 use crate::{Backend, BalanceLayer, Endpoint, Pool, Selector};
 
