@@ -10,7 +10,6 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
     routing::get,
 };
@@ -43,7 +42,7 @@ fn in_front_of(backends: Vec<HttpEndpoint>) -> Router {
     let proxy = ServiceBuilder::new()
         .layer(ProxyLayer::new())
         .layer(BalanceLayer::http(pool.clone()))
-        .service(Upstream::<Body>::new());
+        .service(Upstream::new());
     let router = Router::new().route("/status", get(status));
     router.fallback_service(proxy).with_state(pool)
 }

@@ -9,7 +9,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::{Bytes, Incoming};
 
-use super::{gap::Gap, upload::Progress};
+use super::{gap::Gap, sent::Progress};
 use crate::BoxError;
 
 /// The content of a backend's response: one that stalls ends in an error, so that nobody takes what has come for all.

@@ -109,7 +109,7 @@ where
     }
     // The backend may read on, and the client may take a good answer for being asked.
     if let Some(upload) = exchange.upload.as_ref().filter(|_| response.status().is_success()) {
-        upload.progress().ask();
+        upload.hold().ask();
     }
     let is_wanted = exchange.upload.as_ref().is_none_or(|upload| upload.answered());
     let has_trailers = exchange.upload.as_ref().is_some_and(UploadWatch::has_trailers);

@@ -2,14 +2,18 @@
 
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_LENGTH};
 
-use super::{hop, upload::Progress};
+use super::{hop, upload::Hold};
 use crate::server::Connection;
 
 /// Has the backend's interim responses over HTTP/1.1 passed on: a 100 asks for the content that is held, the others
-/// (102, 103, …) go to the client as they come. hyper's client hands none on in HTTP/2.
-pub(super) fn pass<B>(request: &mut Request<B>, client: Option<Connection>, held: Option<Progress>) {
+/// (102, 103, …) go to the client as they come. hyper's client hands none on in HTTP/2, so who sends the request by that
+/// finds what is held in its extensions.
+pub(super) fn pass<B>(request: &mut Request<B>, client: Option<Connection>, held: Option<Hold>) {
     if client.is_none() && held.is_none() {
         return;
+    }
+    if let Some(held) = &held {
+        request.extensions_mut().insert(held.clone());
     }
     hyper::ext::on_informational(request, move |interim| {
         if interim.status() == StatusCode::CONTINUE {

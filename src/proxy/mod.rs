@@ -78,6 +78,7 @@ mod hop;
 mod interim;
 mod refusal;
 mod request;
+mod sent;
 mod service;
 mod settings;
 mod target;

@@ -90,12 +90,12 @@ pub(super) fn prepare<D: Body>(
     }
     head.version = Version::HTTP_11;
 
-    let held = expects.then_some(settings.continue_wait);
-    let (body, upload) = UpstreamBody::watched(body, settings.upload_gap, held);
+    let patience = expects.then_some(settings.continue_wait);
+    let (body, upload) = UpstreamBody::watched(body, settings.upload_gap, patience);
     let mut request = Request::from_parts(head, body);
-    let asked = upload.as_ref().filter(|_| expects).map(UploadWatch::progress);
+    let held = upload.as_ref().filter(|_| expects).map(UploadWatch::hold);
     // Clients of HTTP/1.0 know of no interim responses.
-    interim::pass(&mut request, connection.filter(|_| version > Version::HTTP_10), asked);
+    interim::pass(&mut request, connection.filter(|_| version > Version::HTTP_10), held);
     let exchange = Exchange {
         to_head,
         version,

@@ -17,7 +17,6 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
 use super::{forwarded, gap::Gap, hop};
 use crate::BoxError;
@@ -54,14 +53,8 @@ struct Shared(Mutex<State>);
 struct State {
     stage: Stage,
     watcher: Watcher,
-    /// Whether anybody has asked for a part of it.
-    polled: bool,
-    /// When a part of it went through.
-    moved: Option<Instant>,
     /// Whether it ended with a section of trailers.
     has_trailers: bool,
-    /// Whether the client is waited for: it was asked for more, and has not sent it.
-    awaits_client: bool,
     /// Whoever polls the body, when it has to wait for the watcher.
     body: Option<Waker>,
     watch: Option<Waker>,
@@ -76,8 +69,6 @@ enum Stage {
     /// It will never be asked for: there is an answer without it.
     Unwanted,
     Ended,
-    /// The backend's client threw it away without a look.
-    Ignored,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,11 +91,7 @@ impl<D: Body> UpstreamBody<D> {
         let shared = Arc::new(Shared(Mutex::new(State {
             stage: if held.is_some() { Stage::Held } else { Stage::Flowing },
             watcher: Watcher::AwaitsHead,
-            // What is known to be empty need not be asked for to be sent.
-            polled: body.size_hint().exact() == Some(0),
-            moved: None,
             has_trailers: false,
-            awaits_client: false,
             body: None,
             watch: None,
         })));
@@ -115,12 +102,6 @@ impl<D: Body> UpstreamBody<D> {
         };
         let watched = Some(Box::new(watched));
         (Self { body, watched }, Some(UploadWatch(shared)))
-    }
-
-    /// What tells how far it is.
-    pub(super) fn progress(&self) -> Option<Progress> {
-        let watched = self.watched.as_ref()?;
-        Some(Progress(Arc::clone(&watched.shared)))
     }
 }
 
@@ -164,13 +145,10 @@ impl<D: Body<Error: Into<BoxError>>> Body for UpstreamBody<D> {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => watched.break_off(Broken::Invalid, cx, Some(error.into())),
-            Poll::Pending => {
-                watched.shared.0.lock().awaits_client = true;
-                match watched.gap.poll_over(cx, || None) {
-                    Poll::Ready(()) => watched.break_off(Broken::Stalled, cx, None),
-                    Poll::Pending => Poll::Pending,
-                }
-            }
+            Poll::Pending => match watched.gap.poll_over(cx, || None) {
+                Poll::Ready(()) => watched.break_off(Broken::Stalled, cx, None),
+                Poll::Pending => Poll::Pending,
+            },
         }
     }
 
@@ -187,9 +165,8 @@ impl Watched {
     /// Whether there is nothing to be read just now, and what is to be said instead.
     fn poll_stopped<T>(&mut self, cx: &mut Context<'_>) -> Option<Poll<Option<Result<T, BoxError>>>> {
         let mut state = self.shared.0.lock();
-        state.polled = true;
         match state.stage {
-            Stage::Flowing | Stage::Ended | Stage::Ignored => return None,
+            Stage::Flowing | Stage::Ended => return None,
             Stage::Held if state.watcher == Watcher::AwaitsHead => {
                 if self.patience.poll_over(cx, || None).is_ready() {
                     state.stage = Stage::Flowing;
@@ -207,11 +184,8 @@ impl Watched {
 
     fn moved(&mut self, ended: bool) {
         self.gap.moved();
-        let mut state = self.shared.0.lock();
-        state.moved = Some(Instant::now());
-        state.awaits_client = false;
         if ended {
-            state.stage = Stage::Ended;
+            self.shared.0.lock().stage = Stage::Ended;
         }
     }
 
@@ -252,10 +226,9 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
 }
 
 impl Drop for Watched {
-    /// The backend's client wants no more of it: read to the end or not, nothing can go wrong with it now.
+    /// Nobody wants more of it, as no attempt has it any longer: read to the end or not, nothing can go wrong with it now.
     fn drop(&mut self) {
-        let mut state = self.shared.0.lock();
-        state.stage = if state.polled { Stage::Ended } else { Stage::Ignored };
+        self.shared.0.lock().stage = Stage::Ended;
     }
 }
 
@@ -265,7 +238,7 @@ impl UploadWatch {
         let mut state = self.0.0.lock();
         match state.stage {
             Stage::Broken(broken) => return Poll::Ready(broken),
-            Stage::Ended | Stage::Ignored => {}
+            Stage::Ended => {}
             Stage::Held | Stage::Flowing | Stage::Unwanted => {
                 let last = register(&mut state.watch, cx);
                 drop(state);
@@ -293,12 +266,12 @@ impl UploadWatch {
 
     /// Whether there is nothing more to watch.
     pub(super) fn is_ended(&self) -> bool {
-        matches!(self.0.0.lock().stage, Stage::Ended | Stage::Ignored)
+        self.0.0.lock().stage == Stage::Ended
     }
 
-    /// What tells how far it is.
-    pub(super) fn progress(&self) -> Progress {
-        Progress(Arc::clone(&self.0))
+    /// What has it asked for.
+    pub(super) fn hold(&self) -> Hold {
+        Hold(Arc::clone(&self.0))
     }
 }
 
@@ -312,28 +285,15 @@ impl Drop for UploadWatch {
     }
 }
 
-/// How far an upload is, for whoever has nothing else to do with it.
+/// Content that waits to be asked for. It goes with the request, in its extensions, to whoever hears the backend: the
+/// same in all attempts, as the client is asked once.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Shared>);
+pub(super) struct Hold(Arc<Shared>);
 
-impl Progress {
-    /// When a part of it last went through.
-    pub(super) fn moved(&self) -> Option<Instant> {
-        self.0.0.lock().moved
-    }
-
-    /// Since when an answer can be waited for: now, as long as it is the client that is waited for.
-    pub(super) fn let_go(&self) -> Option<Instant> {
-        let state = self.0.0.lock();
-        match state.stage {
-            Stage::Flowing | Stage::Broken(_) if state.awaits_client => Some(Instant::now()),
-            _ => state.moved,
-        }
-    }
-
-    /// Whether the backend got nothing of it, and nobody will say so.
-    pub(super) fn is_ignored(&self) -> bool {
-        self.0.0.lock().stage == Stage::Ignored
+impl Hold {
+    /// Whether it still waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.0.lock().stage == Stage::Held
     }
 
     /// The backend asks for it, or can't.

@@ -22,8 +22,14 @@ use hyper_util::{
 use tower_service::Service;
 
 use super::{
-    UpstreamBody, UpstreamError, UpstreamErrorKind, connector::Connector, download::DownstreamBody, framing, gap::Gap,
-    upgrade, upload::Progress,
+    UpstreamBody, UpstreamError, UpstreamErrorKind,
+    connector::Connector,
+    download::DownstreamBody,
+    framing,
+    gap::Gap,
+    sent::{Progress, SentBody},
+    upgrade,
+    upload::Hold,
 };
 use crate::BoxError;
 
@@ -32,6 +38,10 @@ use crate::BoxError;
 ///
 /// It speaks no TLS: a backend of an `https` origin can't be reached. Calls need a tokio runtime with time and IO
 /// enabled.
+///
+/// It takes any body: a proxy's own, or one that a service in between makes of it, such as
+/// [`Replay`](crate::http::Replay). How long content may take to come is for whoever makes it, as is
+/// [`upload_gap`](super::ProxyLayer::upload_gap): while it is waited for, the backend is not late.
 ///
 /// Connections are kept and used again. All that a backend does wrong is an error here, below the balancer, so that it
 /// counts as that backend's failure: no connection, no head in time, a response that could be read in two ways, a
@@ -44,9 +54,9 @@ use crate::BoxError;
 /// beyond waits. To an `h2c` backend, `:authority` is its own; the host that the client asked for is in `X-Forwarded-Host` and
 /// `Forwarded`. Its interim responses (1xx) are not seen, as hyper's client does not hand them on in HTTP/2; so
 /// `Expect: 100-continue` ends here, and the content follows at once.
-pub struct Upstream<D = Incoming> {
-    http1: Client<Connector, UpstreamBody<D>>,
-    http2: Client<Connector, UpstreamBody<D>>,
+pub struct Upstream<B = UpstreamBody<Incoming>> {
+    http1: Client<Connector, SentBody<B>>,
+    http2: Client<Connector, SentBody<B>>,
     head_timeout: Duration,
     body_gap: Duration,
 }
@@ -73,9 +83,9 @@ impl Upstream {
     }
 }
 
-impl<D> Upstream<D>
+impl<B> Upstream<B>
 where
-    D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     /// One with the default time-outs.
     pub fn new() -> Self {
@@ -83,9 +93,9 @@ where
     }
 }
 
-impl<D> Default for Upstream<D>
+impl<B> Default for Upstream<B>
 where
-    D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     fn default() -> Self {
         Self::new()
@@ -124,9 +134,9 @@ impl UpstreamBuilder {
     }
 
     /// The client.
-    pub fn build<D>(self) -> Upstream<D>
+    pub fn build<B>(self) -> Upstream<B>
     where
-        D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let connector = Connector::new(self.connect_timeout);
         let mut builder = Client::builder(TokioExecutor::new());
@@ -148,9 +158,9 @@ impl UpstreamBuilder {
     }
 }
 
-impl<D> Service<Request<UpstreamBody<D>>> for Upstream<D>
+impl<B> Service<Request<B>> for Upstream<B>
 where
-    D: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Response = Response<DownstreamBody>;
     type Error = UpstreamError;
@@ -160,22 +170,25 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<UpstreamBody<D>>) -> UpstreamFuture {
-        let progress = request.body().progress();
-        let is_http2 = request.version() == Version::HTTP_2;
-        let asked = request.headers().get(UPGRADE).filter(|_| !is_http2).cloned();
-        let response = if is_http2 {
+    fn call(&mut self, request: Request<B>) -> UpstreamFuture {
+        let (mut head, body) = request.into_parts();
+        let hold = head.extensions.remove::<Hold>();
+        let is_http2 = head.version == Version::HTTP_2;
+        let asked = head.headers.get(UPGRADE).filter(|_| !is_http2).cloned();
+        let client = if is_http2 {
             // RFC 9113 §8.2.2 and §8.3.1.
             for name in [HOST, CONNECTION, UPGRADE, TRANSFER_ENCODING, EXPECT] {
-                request.headers_mut().remove(name);
+                head.headers.remove(name);
             }
-            if let Some(progress) = &progress {
-                progress.ask();
+            if let Some(hold) = &hold {
+                hold.ask();
             }
-            self.http2.request(request)
+            &self.http2
         } else {
-            self.http1.request(request)
+            &self.http1
         };
+        let (body, progress) = SentBody::new(body, hold);
+        let response = client.request(Request::from_parts(head, body));
         UpstreamFuture {
             response,
             gap: Gap::new(self.head_timeout),
@@ -186,7 +199,7 @@ where
     }
 }
 
-impl<D> Clone for Upstream<D> {
+impl<B> Clone for Upstream<B> {
     fn clone(&self) -> Self {
         Self {
             http1: self.http1.clone(),
@@ -196,7 +209,7 @@ impl<D> Clone for Upstream<D> {
     }
 }
 
-impl<D> fmt::Debug for Upstream<D> {
+impl<B> fmt::Debug for Upstream<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("head_timeout", &self.head_timeout)

@@ -182,3 +182,15 @@ async fn a_backend_of_http2_gets_it_at_once() {
     client.send("hello").await;
     assert_eq!(client.message().await.unwrap().text(), "hello");
 }
+
+#[tokio::test]
+async fn a_backend_that_says_nothing_is_late_while_the_content_is_held() {
+    let backend = Backend::start().await;
+    let proxy = ProxyLayer::new().continue_wait(LONG);
+    let upstream = Upstream::builder().head_timeout(Duration::from_millis(300));
+    let stage = Stage::with(backend.address, proxy, upstream).await;
+    let mut client = stage.connect().await;
+    client.send(REQUEST).await;
+    assert_eq!(client.message().await.unwrap().status(), 504);
+    stage.settles("1 failed").await;
+}

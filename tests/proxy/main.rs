@@ -7,6 +7,7 @@ mod expect;
 mod failures;
 mod framing;
 mod heads;
+mod replay;
 mod responses;
 mod speaker;
 mod stage;

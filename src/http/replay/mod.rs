@@ -28,9 +28,10 @@ use crate::BoxError;
 /// ```
 /// use equipoise::http::Replay;
 /// use http_body_util::{BodyExt, Full};
+/// use hyper::body::Bytes;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let first = Replay::new(Full::from("content"), 64 * 1024);
+/// let first = Replay::new(Full::<Bytes>::from("content"), 64 * 1024);
 /// let spare = first.again().expect("nothing was read yet");
 /// // The first attempt fails somewhere in the middle …
 /// drop(first.collect().await);
