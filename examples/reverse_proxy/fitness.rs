@@ -4,7 +4,7 @@ use equipoise::{
     AnySelector, HealthCheck, Locality, OutlierDetection, PoolBuilder, SlowStart, http::HttpEndpoint, probes,
 };
 
-use crate::flags::time;
+use crate::flags::{number, time};
 
 /// What is said of it; without a word outliers are ejected, and that is all.
 pub(crate) struct Fitness {
@@ -41,8 +41,7 @@ impl Fitness {
                 }
             }
             "--panic-threshold" => {
-                let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-                let percent = value.parse().ok().filter(|percent| is_number && *percent <= 100);
+                let percent = number(value).filter(|percent| *percent <= 100);
                 self.panic_threshold = Some(percent.ok_or_else(|| wrong("expected a whole number from 0 to 100"))?);
             }
             "--slow-start" => self.slow_start = Some(SlowStart::over(time(flag, value)?)),

@@ -13,6 +13,7 @@ use equipoise::{
 };
 
 use crate::{
+    failover::Failover,
     fitness::Fitness,
     keys::{self, Key},
 };
@@ -34,6 +35,13 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --panic-threshold N  below this percentage of fit backends all get requests; 50 unless said otherwise, 0 for never
   --slow-start T       a backend that comes back is brought in over this time, while others serve; at once without
   --locality TEXT      REGION[/ZONE] of this proxy: backends of the same come first
+  --tries N            how often a request is sent at most, to another backend each time, if it may be sent twice (GET,
+                       HEAD, OPTIONS, PUT, DELETE); 3 unless said otherwise. Others go elsewhere only if nothing was sent
+  --retry-budget P[,N] how many of the requests that succeed may be sent twice, in percent, and N a second besides;
+                       20,10 unless said otherwise
+  --hedge WHEN         asks a second backend as well when the first takes longer than a time, such as 50ms, or than this
+                       part of requests, such as 95%; not unless said so
+  --replay BYTES       how much of a request's content is kept to be sent again; 65536 unless said otherwise
   --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
 
 Times, such as 500ms, 5s, 2m or 1h:
@@ -44,6 +52,8 @@ Times, such as 500ms, 5s, 2m or 1h:
   --tunnel-idle T      nothing through an upgraded connection; 1h
   --connect-timeout T  a connection to a backend; 5s
   --head-timeout T     a backend's answer; 60s
+  --try-timeout T      a backend's answer until another is tried; --head-timeout unless said otherwise
+  --deadline T         an answer, all tries together; as long as they take unless said otherwise
   --body-gap T         a backend that sends nothing of its content; 60s
   --keep T             an unused connection to a backend; 4s
   --grace T            what is open after SIGTERM or SIGINT; 25s
@@ -66,6 +76,7 @@ pub(crate) struct Flags {
     pub(crate) keys: Vec<Key>,
     pub(crate) backends: Vec<HttpEndpoint>,
     pub(crate) fitness: Fitness,
+    pub(crate) failover: Failover,
     pub(crate) proxy: ProxyLayer,
     pub(crate) upstream: UpstreamBuilder,
     pub(crate) server: Server,
@@ -85,6 +96,7 @@ impl Wish {
             keys: Vec::new(),
             backends: Vec::new(),
             fitness: Fitness::default(),
+            failover: Failover::default(),
             proxy: ProxyLayer::new(),
             upstream: Upstream::builder(),
             server: Server::new(),
@@ -118,6 +130,9 @@ impl Flags {
             }
             "--health" | "--outliers" | "--panic-threshold" | "--slow-start" | "--locality" => {
                 self.fitness = self.fitness.with(flag, &value())?;
+            }
+            "--tries" | "--try-timeout" | "--deadline" | "--hedge" | "--retry-budget" | "--replay" => {
+                self.failover = self.failover.with(flag, &value())?;
             }
             "--trust" => self.proxy = trust(self.proxy, &value())?,
             "--header-timeout" => self.server = self.server.header_timeout(time(flag, &value())?),
@@ -170,6 +185,12 @@ fn trust(proxy: ProxyLayer, text: &str) -> Result<ProxyLayer, String> {
     };
     let allowed = "expected an address or a network, such as 10.0.0.0/8";
     (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{}': {allowed}", text.escape_debug()))
+}
+
+/// A whole number without a sign.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 pub(crate) fn time(flag: &str, text: &str) -> Result<Duration, String> {

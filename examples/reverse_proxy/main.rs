@@ -3,9 +3,10 @@
 //! --backend http://127.0.0.1:9001 --backend http://127.0.0.1:9002,weight=2`.
 //!
 //! All of it is in the library: a pool of backends, a client for them under `BalanceLayer::orca`, the rules of a proxy
-//! around that, and a server before it. What is here is the command line and the signals: SIGTERM or SIGINT stops
+//! around that, and a server before it. A request that failed goes to another backend. What is here is the command line and the signals: SIGTERM or SIGINT stops
 //! accepting and lets what is open finish within the grace; a second one ends at once.
 
+mod failover;
 mod fitness;
 mod flags;
 mod keys;
@@ -56,6 +57,7 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
     let proxy = ServiceBuilder::new()
         .layer(flags.proxy)
         .layer(KeyedLayer::new(flags.keys))
+        .layer(flags.failover.layer())
         .layer(BalanceLayer::orca(pool))
         .service(flags.upstream.build());
 

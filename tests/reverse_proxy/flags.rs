@@ -71,6 +71,17 @@ fn what_it_does_not_understand_it_names() {
             &["invalid --health", "each once"],
         ),
         (&["--health", "/u\np"], &["invalid --health '/u\\np'"]),
+        (&["--tries", "0"], &["invalid --tries '0'", "from 1"]),
+        (&["--tries", "+2"], &["invalid --tries '+2'"]),
+        (&["--hedge", "100%"], &["invalid --hedge '100%'", "1% to 99%"]),
+        (&["--hedge", "soon"], &["invalid --hedge 'soon'", "ms, s, m or h"]),
+        (
+            &["--retry-budget", "20,"],
+            &["invalid --retry-budget '20,'", "percentage"],
+        ),
+        (&["--retry-budget", "10001"], &["invalid --retry-budget '10001'"]),
+        (&["--replay", "1k"], &["invalid --replay '1k'", "bytes"]),
+        (&["--try-timeout", "1"], &["invalid --try-timeout '1'"]),
         (&["--outliers", "maybe"], &["invalid --outliers 'maybe'", "on or off"]),
         (
             &["--panic-threshold", "101"],

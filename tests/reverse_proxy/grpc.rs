@@ -339,17 +339,11 @@ async fn a_server_that_dies_takes_its_calls_with_it_and_no_others() {
     two.messages.add_permits(1);
     let message = soon(streams.get_mut("two").unwrap().message()).await;
     assert_eq!(message.unwrap().unwrap().status, 0);
-    let mut served = 0;
+    // Nothing of a call can be sent to the dead one.
     for _ in 0..20 {
-        match soon(client.check(request("job"))).await {
-            Ok(answer) => {
-                assert_eq!(sender(answer.metadata()), "two");
-                served += 1;
-            }
-            Err(status) => is_of_502(&status),
-        }
+        let answer = soon(client.check(request("job"))).await.unwrap();
+        assert_eq!(sender(answer.metadata()), "two");
     }
-    assert_eq!(served, 10, "the others were the dead one's turn");
 }
 
 #[tokio::test]

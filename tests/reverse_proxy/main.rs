@@ -7,6 +7,7 @@ mod choosing;
 #[path = "../installed/example.rs"]
 mod example;
 mod failing;
+mod failover;
 mod fitness;
 mod flags;
 mod grpc;
