@@ -163,8 +163,8 @@ impl error::Error for Error {
     }
 }
 
-/// An error of an inner service that failed before it had sent anything of the request, such as a refused connection: the
-/// request may be tried elsewhere, whatever it asks for.
+/// An error of an inner service that failed before it had sent anything of the request, such as a refused connection, or
+/// whose backend said that it had not looked at it: the request may be tried elsewhere, whatever it asks for.
 ///
 /// ```
 /// use equipoise::{BoxError, Error, Unsent};

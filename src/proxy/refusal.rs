@@ -63,6 +63,7 @@ impl Refusal {
         StatusCode::BAD_GATEWAY,
         "The backend broke off before it had answered.\n",
     );
+    pub(super) const REFUSED: Self = of(StatusCode::BAD_GATEWAY, "The backend refused the request.\n");
     pub(super) const INVALID: Self = of(StatusCode::BAD_GATEWAY, "The backend's answer is not valid HTTP.\n");
     pub(super) const UNSENDABLE: Self = of(
         StatusCode::BAD_GATEWAY,
@@ -98,6 +99,7 @@ impl Refusal {
                     UpstreamErrorKind::ConnectTimeout => Self::CONNECT_LATE,
                     UpstreamErrorKind::HeadTimeout => Self::HEAD_LATE,
                     UpstreamErrorKind::Broken => Self::BROKEN,
+                    UpstreamErrorKind::Refused => Self::REFUSED,
                     UpstreamErrorKind::Invalid => Self::INVALID,
                     UpstreamErrorKind::Unsendable => Self::UNSENDABLE,
                 };

@@ -7,7 +7,8 @@ use hyper_util::client::legacy;
 use super::connector::ConnectTimeout;
 use crate::{BoxError, Unsent};
 
-/// Why a backend gave no response. Where there was no connection it comes from an [`Unsent`].
+/// Why a backend gave no response. Where there was no connection, or the backend did not look at the request, it comes
+/// from an [`Unsent`].
 #[derive(Debug)]
 pub struct UpstreamError {
     kind: UpstreamErrorKind,
@@ -26,6 +27,8 @@ pub enum UpstreamErrorKind {
     HeadTimeout,
     /// The connection broke before the response's head was there.
     Broken,
+    /// The backend has refused the request's stream before it did anything with it (RFC 9113 §8.7).
+    Refused,
     /// The response is no valid HTTP, or can be read in more than one way.
     Invalid,
     /// The backend speaks HTTP/1.0, which can't be sent content whose length is not known: it answered a request
@@ -48,7 +51,9 @@ impl From<legacy::Error> for UpstreamError {
     fn from(error: legacy::Error) -> Self {
         let kind = UpstreamErrorKind::of(&error);
         let source = match kind {
-            UpstreamErrorKind::Unreachable | UpstreamErrorKind::ConnectTimeout => Unsent::new(error).into(),
+            UpstreamErrorKind::Unreachable | UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Refused => {
+                Unsent::new(error).into()
+            }
             _ => error.into(),
         };
         Self::new(kind, Some(source))
@@ -66,10 +71,16 @@ impl UpstreamErrorKind {
                 .downcast_ref::<hyper::Error>()
                 .is_some_and(hyper::Error::is_parse)
         };
+        let is_refused = |source: &(dyn error::Error + 'static)| {
+            (source.downcast_ref::<h2::Error>()).is_some_and(|error| {
+                error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+            })
+        };
         match error.is_connect() {
             true if sources(error).any(is_late) => Self::ConnectTimeout,
             true => Self::Unreachable,
             false if sources(error).any(is_parse) => Self::Invalid,
+            false if sources(error).any(is_refused) => Self::Refused,
             false => Self::Broken,
         }
     }
@@ -89,6 +100,7 @@ impl fmt::Display for UpstreamError {
             UpstreamErrorKind::ConnectTimeout => "no connection in time",
             UpstreamErrorKind::HeadTimeout => "no response in time",
             UpstreamErrorKind::Broken => "the connection broke before the response",
+            UpstreamErrorKind::Refused => "the backend refused the request's stream",
             UpstreamErrorKind::Invalid => "the response is not valid HTTP",
             UpstreamErrorKind::Unsendable => "content of unknown length could not be sent by HTTP/1.0",
         })

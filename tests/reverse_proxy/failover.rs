@@ -119,3 +119,22 @@ async fn without_a_budget_only_what_was_not_sent_goes_elsewhere() {
     drop(played);
     assert_eq!(answers(&proxy, 5).await, counts([("other", 5)]));
 }
+
+/// A backend of HTTP/2 that refuses every stream.
+#[tokio::test]
+async fn what_a_backend_refuses_to_look_at_goes_to_another_whatever_it_is() {
+    let refusing = Backend::start(|stream| async {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut reply))) = connection.accept().await {
+            reply.send_reset(h2::Reason::REFUSED_STREAM);
+        }
+    })
+    .await;
+    let other = Backend::named("other").await;
+    let origin = refusing.http().replace("http", "h2c");
+    let proxy = Proxy::start(&[origin, other.http()], &IN_TURNS);
+    for request in [GET.to_owned(), with_content("POST", "order")] {
+        let answer = Wire::connect(proxy.address).await.ask(&request).await;
+        assert_eq!((answer.status(), answer.text()), (200, "other"), "{request}");
+    }
+}
