@@ -40,6 +40,8 @@
 //!    client's fault: the call is dropped, which counts as cancelled at the backend, and the answer is a 400 or 408.
 //!    With `Expect: 100-continue` it is not asked for before the backend asks, or has said nothing for a while
 //!    (`interim.rs`); if the backend answers without it, it is never asked for.
+//!    A service in between may send it again ([`Replay`](crate::http::Replay)): it is over for the proxy when no attempt
+//!    has it any longer, and what is to be known of one attempt is the client's for backends (`sent.rs`).
 //! 3. **The backend** ([`Upstream`]). Whatever is its fault is an error below the balancer and so a failure of that
 //!    backend: no connection, no head in time, an answer that can be read in two ways, a switch of protocols that nobody
 //!    asked for. Interim responses (102, 103, …) go on to the client at once, over HTTP/1.1.

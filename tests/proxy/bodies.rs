@@ -359,6 +359,33 @@ async fn an_upload_under_way_is_no_silence() {
 }
 
 #[tokio::test]
+async fn a_backend_that_takes_its_time_with_an_upload_is_not_late() {
+    let backend = Backend::start().await;
+    let limit = Duration::from_millis(600);
+    let upstream = Upstream::builder().head_timeout(limit);
+    let stage = Stage::with(backend.address, ProxyLayer::new(), upstream).await;
+    let mut client = stage.connect().await;
+    let content = vec![7; 32 << 20];
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    client.send(head).await;
+    let takes = async {
+        let (mut wire, _) = backend.request().await;
+        for _ in 0..8 {
+            // More than twice the limit in all, while the client has always more.
+            tokio::time::sleep(limit / 3).await;
+            wire.read(4 << 20).await;
+        }
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    };
+    tokio::join!(client.send(&content), takes);
+    let answer = client.message().await.unwrap();
+    assert_eq!((answer.status(), answer.text()), (200, "ok"));
+}
+
+#[tokio::test]
 async fn an_early_answer_does_not_wait_for_the_upload() {
     let backend = Backend::start().await;
     let stage = Stage::before(backend.address).await;
