@@ -38,8 +38,10 @@ pub(super) struct Gradient {
     was_reached: bool,
     /// When to measure next.
     due: u64,
-    /// The limit when it was measured last.
-    measured_at: f64,
+    /// Not before this, whatever happens: what chance makes of latency is not to have it measured again and again.
+    soon: u64,
+    /// The limit and the unqueued latency as they were when that was last seen without a doubt.
+    certain: (f64, f64),
     /// Above this it grows with care.
     careful: f64,
     salt: u64,
@@ -61,9 +63,11 @@ const MEASURED: u64 = 50;
 /// Halving the limit leaves half of the latency behind a queue, and all of it without one.
 const FASTER: f64 = 0.75;
 /// From one window to the next so much faster is another server, not chance.
-const ANOTHER: f64 = 1.5;
+const ANOTHER: f64 = 2.0;
 /// How much of a new latency is taken over while the limit is not reached.
 const GAIN: f64 = 0.1;
+/// The part of the usual time after which it may be measured again for a reason.
+const SOON: u32 = 10;
 /// How many times the unqueued latency is waited for what was in flight before a change.
 const SETTLED: f64 = 8.0;
 
@@ -78,7 +82,8 @@ impl Gradient {
             measuring: None,
             was_reached: false,
             due: 0,
-            measured_at: f64::INFINITY,
+            soon: 0,
+            certain: (f64::INFINITY, 0.0),
             careful: f64::INFINITY,
             salt,
         }
@@ -112,6 +117,12 @@ impl Gradient {
         Some(current)
     }
 
+    /// The limit, as it is when it is not measured.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn limit(&self) -> u32 {
+        self.limit as u32
+    }
+
     /// The limit as it is now, measuring or not.
     fn current(&self) -> u32 {
         let limit = self.limit as u32;
@@ -119,9 +130,9 @@ impl Gradient {
     }
 
     fn settles(&self, window: &Window) -> f64 {
-        let latency = window.latency().unwrap_or(0.0);
-        self.unqueued
-            .map_or(latency, |unqueued| latency.min(SETTLED * unqueued))
+        let (latency, unqueued) = (window.latency().unwrap_or(0.0), self.unqueued.unwrap_or(0.0));
+        let longest = self.settings.remeasure.as_nanos() as f64;
+        latency.min(SETTLED * unqueued).min(longest)
     }
 
     fn step(&mut self, window: &Window, at: u64) {
@@ -143,7 +154,10 @@ impl Gradient {
         } else if window.is_told() || limit < self.limit {
             self.limit = limit;
         }
-        let is_due = at >= self.due || self.limit < self.measured_at / 2.0;
+        // A limit that has halved, or a server that has become faster, may be chance, or an error that feeds on itself.
+        let (limit, unqueued) = self.certain;
+        let has_moved = self.limit < limit / 2.0 || self.unqueued.is_some_and(|now| now < FASTER * unqueued);
+        let is_due = at >= self.due || (at >= self.soon && has_moved);
         match good {
             Some(good) if is_reached && was_reached && is_due => self.measure(self.limit as u32, good, at),
             _ => {}
@@ -183,13 +197,12 @@ impl Gradient {
                 }
                 latency
             }
-            Some(unqueued) if latency * ANOTHER < unqueued => {
-                self.due = at;
-                latency
-            }
+            Some(unqueued) if latency * ANOTHER < unqueued => latency,
             Some(unqueued) if !is_reached => {
+                let unqueued = unqueued + GAIN * (latency - unqueued);
+                self.certain = (self.limit, unqueued);
                 self.plan(at);
-                unqueued + GAIN * (latency - unqueued)
+                unqueued
             }
             // There is nothing lower to compare with.
             Some(_) if is_least => latency,
@@ -217,9 +230,15 @@ impl Gradient {
     }
 
     fn found(&mut self, unqueued: f64, at: u64) {
-        self.unqueued = Some(unqueued);
-        self.measured_at = self.limit;
+        let last = self.unqueued.replace(unqueued);
+        self.certain = (self.limit, unqueued);
+        let soon = self.settings.remeasure / SOON;
+        self.soon = at.saturating_add(soon.as_nanos() as u64);
         self.plan(at);
+        // What is new, or chance, is soon looked at again.
+        if last.is_none_or(|last| unqueued < FASTER * last || last < FASTER * unqueued) {
+            self.due = self.soon;
+        }
     }
 
     /// When to measure next: a quarter earlier or later than usual, each member and each time otherwise.

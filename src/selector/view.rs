@@ -10,7 +10,13 @@ use super::{
     generator::Generator,
     roster::{At, Roster},
 };
-use crate::{ask::Ask, clock::{Clock, Stamp}, member::MemberId, readiness::Condition, sync::Line};
+use crate::{
+    ask::Ask,
+    clock::{Clock, Stamp},
+    member::MemberId,
+    readiness::Condition,
+    sync::Line,
+};
 
 /// What a pick looks at besides members: the time, and what is in flight in all.
 pub(crate) struct Surroundings {

@@ -51,7 +51,6 @@ pub(super) struct Seen {
     /// In seconds, of those that were let in and ended well.
     pub(super) latencies: Vec<f64>,
     pub(super) failed: usize,
-    pub(super) cancelled: usize,
     /// The limit at each of the requests.
     pub(super) limits: Vec<u32>,
 }
@@ -60,7 +59,10 @@ impl Seen {
     pub(super) fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.latencies.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
+        sorted
+            .get((sorted.len() as f64 * part) as usize)
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 
     pub(super) fn mean_limit(&self) -> f64 {
@@ -90,7 +92,9 @@ impl Station {
             now += exponential(&mut random) / (capacity * (self.load)(now));
             let came = nanos(now);
             while let Some(Reverse((ended, began, how))) = open.peek().copied().filter(|next| next.0.0 <= came) {
-                let Some(second) = seen.get_mut(ended as usize / 1_000_000_000) else { break };
+                let Some(second) = seen.get_mut(ended as usize / 1_000_000_000) else {
+                    break;
+                };
                 let latency = Duration::from_nanos(ended - began);
                 let outcome = match how {
                     0 => Outcome::Success,
@@ -99,7 +103,7 @@ impl Station {
                 };
                 match how {
                     0 => second.latencies.push(latency.as_secs_f64()),
-                    1 => second.cancelled += 1,
+                    1 => {}
                     _ => second.failed += 1,
                 }
                 limit = rule(&Sample {
