@@ -61,7 +61,7 @@ const FEWEST: u64 = 25;
 /// The same while it is measured, as with Envoy.
 const MEASURED: u64 = 50;
 /// Halving the limit leaves half of the latency behind a queue, and all of it without one.
-const FASTER: f64 = 0.75;
+const FASTER: f64 = 0.8;
 /// From one window to the next so much faster is another server, not chance.
 const ANOTHER: f64 = 2.0;
 /// How much of a new latency is taken over while the limit is not reached.
@@ -83,7 +83,7 @@ impl Gradient {
             was_reached: false,
             due: 0,
             soon: 0,
-            certain: (f64::INFINITY, 0.0),
+            certain: (f64::INFINITY, f64::INFINITY),
             careful: f64::INFINITY,
             salt,
         }
@@ -137,7 +137,8 @@ impl Gradient {
 
     fn step(&mut self, window: &Window, at: u64) {
         // A limit that is not reached is neither too low nor, as far as can be seen, too high.
-        let is_reached = window.peak as u64 * 4 >= u64::from(self.current()) * 3;
+        let level = self.current();
+        let is_reached = window.peak as u64 * 4 >= u64::from(level) * 3;
         let was_reached = mem::replace(&mut self.was_reached, is_reached);
         let good = window.good().filter(|_| window.is_told());
         if let Some(good) = good {
@@ -156,10 +157,14 @@ impl Gradient {
         }
         // A limit that has halved, or a server that has become faster, may be chance, or an error that feeds on itself.
         let (limit, unqueued) = self.certain;
-        let has_moved = self.limit < limit / 2.0 || self.unqueued.is_some_and(|now| now < FASTER * unqueued);
+        let has_moved = self.limit < limit / 2.0
+            || self
+                .unqueued
+                .is_some_and(|now| unqueued.is_finite() && now < FASTER * unqueued);
         let is_due = at >= self.due || (at >= self.soon && has_moved);
         match good {
-            Some(good) if is_reached && was_reached && is_due => self.measure(self.limit as u32, good, at),
+            // Half of what this latency was seen at.
+            Some(good) if is_reached && was_reached && is_due => self.measure(level, good),
             _ => {}
         }
     }
@@ -205,38 +210,40 @@ impl Gradient {
                 unqueued
             }
             // There is nothing lower to compare with.
-            Some(_) if is_least => latency,
+            Some(unqueued) if is_least => (unqueued + latency) / 2.0,
             Some(unqueued) => unqueued.min((unqueued + latency) / 2.0),
         });
     }
 
     /// Lowers the limit to half of this, at which latency was so.
-    fn measure(&mut self, level: u32, before: f64, at: u64) {
-        let half = (level / 2).max(self.settings.min);
-        if half < level {
-            self.measuring = Some(Measuring { level: half, before });
-        } else {
-            self.found(before, at);
-        }
+    fn measure(&mut self, level: u32, before: f64) {
+        let level = (level / 2).max(self.settings.min);
+        self.measuring = Some(Measuring { level, before });
     }
 
     fn measured(&mut self, window: &Window, Measuring { level, before }: Measuring, at: u64) {
-        match window.good().filter(|_| window.is_told()) {
-            Some(good) if good < FASTER * before => self.measure(level, good, at),
-            Some(good) => self.found(good, at),
+        let Some(good) = window.good().filter(|_| window.is_told()) else {
             // Nothing to go by but that it went badly.
-            None => self.step(window, at),
+            return self.step(window, at);
+        };
+        // What looks like a slower server may be a queue that is not this limit's, or chance: it is looked at as closely
+        // as can be before it is believed.
+        let may_be_less = good < FASTER * before || self.certain.1 < FASTER * good;
+        if may_be_less && level > self.settings.min {
+            self.measure(level, good);
+        } else {
+            self.found(good, at);
         }
     }
 
     fn found(&mut self, unqueued: f64, at: u64) {
-        let last = self.unqueued.replace(unqueued);
-        self.certain = (self.limit, unqueued);
+        let (_, last) = mem::replace(&mut self.certain, (self.limit, unqueued));
+        self.unqueued = Some(unqueued);
         let soon = self.settings.remeasure / SOON;
         self.soon = at.saturating_add(soon.as_nanos() as u64);
         self.plan(at);
         // What is new, or chance, is soon looked at again.
-        if last.is_none_or(|last| unqueued < FASTER * last || last < FASTER * unqueued) {
+        if unqueued < FASTER * last || last < FASTER * unqueued {
             self.due = self.soon;
         }
     }

@@ -108,7 +108,7 @@ fn beside_the_rules_of_others() {
 
 #[test]
 fn it_finds_one_slot_and_a_hundred() {
-    for (slots, most) in [(1, 6.0), (100, 180.0)] {
+    for (slots, most, slowest) in [(1, 6.0, 20.0), (100, 180.0, 6.0)] {
         let seen = play(&overloaded(slots), 120);
         for (from, to, service) in PHASES {
             let (limit, done, p99) = figures(&seen[from..to], slots, service);
@@ -117,7 +117,7 @@ fn it_finds_one_slot_and_a_hundred() {
                 done * 100.0
             );
             assert!(limit >= slots as f64 && limit < most, "{limit}");
-            assert!(done > 0.8 && p99 < 13.0, "{done} {p99}");
+            assert!(done > 0.8 && p99 < slowest, "{done} {p99}");
         }
     }
 }
