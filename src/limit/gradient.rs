@@ -109,6 +109,9 @@ impl Gradient {
         let highest = self.settings.max.min(most).max(1);
         let lowest = self.settings.min.min(highest);
         self.limit = self.limit.clamp(f64::from(lowest), f64::from(highest));
+        if let Some(measuring) = &mut self.measuring {
+            measuring.level = measuring.level.min(highest);
+        }
         let current = self.current();
         // The next window is to tell of the new limit alone.
         self.window = Window::of(if self.measuring.is_some() { MEASURED } else { FEWEST });
