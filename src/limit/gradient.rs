@@ -120,12 +120,6 @@ impl Gradient {
         Some(current)
     }
 
-    /// The limit, as it is when it is not measured.
-    #[cfg(all(test, not(loom)))]
-    pub(super) fn limit(&self) -> u32 {
-        self.limit as u32
-    }
-
     /// The limit as it is now, measuring or not.
     fn current(&self) -> u32 {
         let limit = self.limit as u32;
@@ -226,7 +220,8 @@ impl Gradient {
 
     fn measured(&mut self, window: &Window, Measuring { level, before }: Measuring, at: u64) {
         let Some(good) = window.good().filter(|_| window.is_told()) else {
-            // Nothing to go by but that it went badly.
+            // Nothing to go by but that it went badly: no reason to raise it again.
+            self.limit = self.limit.min(f64::from(level));
             return self.step(window, at);
         };
         // What looks like a slower server may be a queue that is not this limit's, or chance: it is looked at as closely
