@@ -68,13 +68,21 @@ fn it_grows_while_requests_are_fast_and_is_kept_under_the_same_id() {
 #[test]
 fn a_fixed_limit_is_the_most_that_it_becomes() {
     let (clock, builder) = limited(AdaptiveLimit::new());
-    let (mut pool, _driver) = builder.in_flight_limit(30).build();
+    let fixed = Arc::new(AtomicUsize::new(30));
+    let asked = Arc::clone(&fixed);
+    let by = move |_: &Plain| Some(asked.load(SeqCst) as u32);
+    let (mut pool, mut driver) = builder.in_flight_limit_by(by).build();
     let mut most = 0;
     for _ in 0..500 {
         rounds(&mut pool, &clock, 1, Outcome::Success);
         most = most.max(limit(&pool));
     }
     assert_eq!((most, limit(&pool), fill(&mut pool).len()), (30, 30, 30));
+    // Nor has it gone on above that.
+    fixed.store(1_000, SeqCst);
+    drop(pool.handle().update(endpoint("a")));
+    run(&mut driver);
+    assert_eq!(limit(&pool), 30);
     let (_, builder) = limited(AdaptiveLimit::new());
     let (mut pool, _driver) = builder.in_flight_limit(0).build();
     assert_eq!((limit(&pool), fill(&mut pool).len()), (0, 0));

@@ -88,23 +88,24 @@ proptest! {
 
     #[test]
     fn what_goes_badly_never_raises_it(
-        good in prop::collection::vec(runs(), 0..10),
-        bad in prop::collection::vec(runs(), 1..10),
+        good in prop::collection::vec((20..70usize, latencies()), 1..5),
+        bad in prop::collection::vec((20..70usize, outcomes(), latencies()), 1..10),
     ) {
         let mut gradient = Gradient::new(SETTINGS, 3);
-        follow(&mut gradient, &good, u32::MAX);
-        let bad: Vec<_> = bad
+        // So many in flight that most limits on the way are reached, and windows that soon are full.
+        let (apart, in_flight) = (5_000_000, 40);
+        let good: Vec<_> = good
             .into_iter()
-            .map(|(count, apart, outcome, latency, in_flight)| match outcome {
-                Outcome::Success => (count, apart, Outcome::Cancelled, latency, in_flight),
-                _ => (count, apart, outcome, latency, in_flight),
-            })
+            .map(|(count, latency)| (count, apart, Outcome::Success, latency, in_flight))
             .collect();
+        follow(&mut gradient, &good, u32::MAX);
+        let bad = bad.into_iter().map(|(count, outcome, latency)| match outcome {
+            Outcome::Success => (count, apart, Outcome::Cancelled, latency, in_flight),
+            _ => (count, apart, outcome, latency, in_flight),
+        });
         // Long after all that.
-        let shifted: Vec<_> = std::iter::once((1, 1 << 40, Outcome::Cancelled, Duration::ZERO, 1))
-            .chain(bad)
-            .collect();
-        let (_, limits) = follow(&mut gradient, &shifted, u32::MAX);
+        let bad: Vec<_> = std::iter::once((1, 1 << 40, Outcome::Cancelled, Duration::ZERO, in_flight)).chain(bad).collect();
+        let (_, limits) = follow(&mut gradient, &bad, u32::MAX);
         // The first window is closed with what went well before.
         for limits in limits.windows(2) {
             prop_assert!(limits[1] <= limits[0], "{:?}", limits);
