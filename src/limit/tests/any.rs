@@ -151,3 +151,38 @@ proptest! {
         prop_assert!(limit > 16.0 && limit < 45.0 && done > 0.9 && p99 < 10.0, "{} {} {}", limit, done, p99);
     }
 }
+
+#[test]
+fn a_measuring_that_goes_badly_leaves_the_limit_where_it_is() {
+    for bad in [Outcome::Cancelled, Outcome::Failure] {
+        let mut gradient = Gradient::new(SETTINGS, 3);
+        let mut last = SETTINGS.initial;
+        let mut at = 1;
+        let mut next = |gradient: &mut Gradient, outcome, latency| {
+            at += 5_000_000;
+            let latency = Duration::from_millis(latency);
+            let at = Stamp(at);
+            gradient.learn(
+                &Sample {
+                    at,
+                    outcome,
+                    latency,
+                    in_flight: 40,
+                },
+                u32::MAX,
+            )
+        };
+        let level = loop {
+            match next(&mut gradient, Outcome::Success, 10) {
+                Some(limit) if limit < last => break limit,
+                limit => last = limit.unwrap_or(last),
+            }
+        };
+        assert_eq!(level, last / 2);
+        let later: Vec<u32> = (0..500).filter_map(|_| next(&mut gradient, bad, 0)).collect();
+        assert!(
+            later.len() > 5 && later.iter().all(|limit| *limit <= level),
+            "{level}: {later:?}"
+        );
+    }
+}
