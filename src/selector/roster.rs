@@ -41,6 +41,8 @@ pub(crate) struct Roster<B> {
     open: u32,
     homes: u32,
     plain: bool,
+    /// Whether any of the limits above is set: asked for with every pick.
+    limited: bool,
     /// The part of all requests that comes to these members.
     share: f64,
 }
@@ -149,9 +151,11 @@ impl<B> Roster<B> {
                 token: Arc::downgrade(&replaced.token),
             }));
         }
+        let is_limited = limited || !adaptive.is_empty() || !spared.is_empty();
         Self {
             share: 1.0,
-            plain: !limited && adaptive.is_empty() && spared.is_empty() && readiness.is_empty() && ramps.is_empty(),
+            plain: !is_limited && readiness.is_empty() && ramps.is_empty(),
+            limited: is_limited,
             tokens: tokens.into(),
             members: members.into(),
             weights: weights.into(),
@@ -196,6 +200,7 @@ impl<B> Roster<B> {
             open: places.len() as u32,
             homes: places.len() as u32,
             plain: self.plain,
+            limited: self.limited,
             share,
         }
     }
@@ -314,7 +319,7 @@ impl<B> Roster<B> {
     /// Whether any member has an in-flight limit.
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
-        self.limits.is_some() || self.adaptive.is_some() || !self.spared.is_empty()
+        self.limited
     }
 
     /// How many requests may be in flight at a member as long as it is so; none: any number.
