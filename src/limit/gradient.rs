@@ -10,7 +10,8 @@
 //! Envoy lowers it to its minimum, which takes long where the minimum is a small part of what a server can do. Here it is
 //! halved, and halved again for as long as that makes requests faster: behind a queue half as many in flight take half as
 //! long, without one as long as before. (bRPC's auto limiter lowers its limit by a part to look, once.) So the measuring
-//! ends at about half of a server's slots, and a server that has become slower is recognised by the first halving.
+//! ends at about half of a server's slots; only where a server looks slower than it was does it go down to the minimum,
+//! as a queue of others' making looks the same.
 //! Netflix's long mean needs no such look, but takes a queue that stays for the way the server is, and grows with it.
 //!
 //! Failures lower it as DCTCP's marks do a window (RFC 8257, section 3.3, equation 9): by half the part that failed, of

@@ -20,7 +20,7 @@ use crate::{limit::Settings, selector::ParameterError};
 ///
 /// The unqueued latency is measured when the limit is first reached, [from time to time](AdaptiveLimit::with_remeasure)
 /// while it is, and when it has halved: the limit is halved for a window, and again for as long as that makes requests
-/// faster. While the limit is not reached no queue of this process's making is there, and the latency is followed as it
+/// faster, or as they look slower than when it was measured before. While the limit is not reached no queue of this process's making is there, and the latency is followed as it
 /// is.
 ///
 /// Latency is that of the pool's clock from the pick to the verdict, for HTTP to the response's head. A request that was
