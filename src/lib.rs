@@ -73,6 +73,7 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod key;
+mod limit;
 pub mod load;
 mod member;
 mod needs;
@@ -113,7 +114,9 @@ pub use health::{HealthCheck, HealthProbe, OutlierDetection, SlowStart};
 pub use load::{AbsurdLoad, LoadReport};
 pub use member::{Member, MemberId};
 pub use outcome::{Outcome, Tally};
-pub use pool::{Acquire, Admission, Closed, Considered, Decision, Driver, Lease, Level, Pool, PoolBuilder};
+pub use pool::{
+    Acquire, AdaptiveLimit, Admission, Closed, Considered, Decision, Driver, Lease, Level, Pool, PoolBuilder,
+};
 pub use readiness::{Condition, Readiness};
 #[doc(inline)]
 pub use selector::{

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::{
     clock::Stamp,
     fitness::{Ejection, Health, Standing, Streak},
+    limit::Limit,
     load::LoadReport,
     needs::Needs,
     outcome::{Outcome, Tally},
@@ -42,6 +43,8 @@ pub struct Member<B> {
     pub backend: Arc<B>,
     /// Requests that are open now.
     pub in_flight: usize,
+    /// How many may be, as long as it is so; none: any number.
+    pub limit: Option<u32>,
     /// How the others ended.
     pub tally: Tally,
     /// Whether an operator wants it to finish what is open and take nothing new.
@@ -69,6 +72,7 @@ impl<B: fmt::Debug> fmt::Debug for Member<B> {
         f.debug_struct("Member")
             .field("backend", &self.backend)
             .field("in_flight", &self.in_flight)
+            .field("limit", &self.limit)
             .field("tally", &self.tally)
             .field("draining", &self.draining)
             .field("health", &self.health)
@@ -92,7 +96,7 @@ pub(crate) struct Token<A: ?Sized> {
     pub(crate) live: Arc<Live<dyn Account>>,
     /// Whether a release has to be told: somebody may wait for room (an in-flight limit is set), or the total is kept.
     pub(crate) awaited: bool,
-    /// What the selector wants to be told.
+    /// What the selector, or the member's limit, wants to be told.
     pub(crate) needs: Needs,
     /// The member was ejected and is back since: what becomes of the requests that are open still says nothing of it.
     pub(crate) is_past: AtomicBool,
@@ -122,8 +126,9 @@ pub(crate) struct Live<A: ?Sized> {
 
 /// The part of a member's live state that the pool and its selector look after.
 pub(crate) trait Account: Send + Sync {
-    /// The request's verdict is known: the selector may learn from it. Once a lease.
-    fn observe(&self, outcome: Outcome, started: Stamp);
+    /// The request's verdict is known, while so many were in flight, itself included: the limit and the selector may
+    /// learn from it. Once a lease.
+    fn observe(&self, outcome: Outcome, started: Stamp, in_flight: usize);
     /// It failed: so many in a row may be too many.
     fn failed(&self, live: &Live<dyn Account>, outcome: Outcome);
     /// It succeeded, and others had failed, or it is on probation.
@@ -142,6 +147,8 @@ pub(crate) trait Account: Send + Sync {
 pub(crate) struct Remembered<B, M> {
     pub(crate) memory: M,
     pub(crate) overseer: Arc<dyn Overseer<M>>,
+    /// None unless it follows what requests tell.
+    pub(crate) limit: Option<Arc<Limit>>,
     /// The newest backend, for those who list members: to go by the token would count as a request.
     pub(crate) backend: Mutex<Weak<B>>,
     /// Reports of load that made no sense. Here rather than with the counts that every request writes.
@@ -153,7 +160,8 @@ pub(crate) type Lives<B, M> = [Arc<Live<Remembered<B, M>>>];
 
 /// What all members of a pool report to: its selector, and whoever waits for room.
 pub(crate) trait Overseer<M>: Send + Sync {
-    fn observe(&self, memory: &M, outcome: Outcome, started: Stamp);
+    /// `limit`: that of the member, if it follows requests, and how many were in flight.
+    fn observe(&self, memory: &M, limit: Option<(&Limit, usize)>, outcome: Outcome, started: Stamp);
     fn failed(&self, live: &Live<dyn Account>, outcome: Outcome);
     fn recovered(&self, live: &Live<dyn Account>);
     fn report(&self, memory: &M, report: &LoadReport);
@@ -162,8 +170,9 @@ pub(crate) trait Overseer<M>: Send + Sync {
 }
 
 impl<B: Send + Sync, M: Send + Sync> Account for Remembered<B, M> {
-    fn observe(&self, outcome: Outcome, started: Stamp) {
-        self.overseer.observe(&self.memory, outcome, started);
+    fn observe(&self, outcome: Outcome, started: Stamp, in_flight: usize) {
+        let limit = self.limit.as_deref().map(|limit| (limit, in_flight));
+        self.overseer.observe(&self.memory, limit, outcome, started);
     }
     fn failed(&self, live: &Live<dyn Account>, outcome: Outcome) {
         self.overseer.failed(live, outcome);

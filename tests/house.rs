@@ -10,7 +10,7 @@ use equipoise::Strategy;
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 19] = [
+const CORE: [&str; 20] = [
     "sync",
     "excerpt",
     "error",
@@ -24,6 +24,7 @@ const CORE: [&str; 19] = [
     "fitness",
     "event",
     "trace",
+    "limit",
     "member",
     "ask",
     "selector",

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use equipoise::{Admission, Ask, Backend, Condition, Driver, Endpoint, LeastLoaded, ManualClock, Pool, Readiness};
+use equipoise::{
+    AdaptiveLimit, Admission, Ask, Backend, Condition, Driver, Endpoint, LeastLoaded, ManualClock, Outcome, Pool,
+    Readiness,
+};
 use loom::{future::block_on, thread};
 
 type Members = Pool<Endpoint<()>>;
@@ -78,6 +81,41 @@ fn a_release_wakes_who_waits() {
         drop(lease);
         let pool = waiter.join().unwrap();
         assert_eq!(pool.members()[0].in_flight, 0);
+    });
+}
+
+#[test]
+fn a_limit_that_rises_wakes_who_waits() {
+    model(|| {
+        let clock = ManualClock::new();
+        let limit = AdaptiveLimit::new().with_bounds(1, 2).unwrap();
+        let (mut pool, _driver) = Pool::builder_on(clock.clock())
+            .backend(Endpoint::new("a", ()))
+            .seed(1)
+            .adaptive_limit(limit.with_initial(1).unwrap())
+            .admission(Admission::Queue {
+                capacity: 8,
+                deadline: Duration::from_secs(1),
+            })
+            .build();
+        // The last of the requests that a window takes is still open.
+        let mut pick = || {
+            let lease = pool.pick(&Ask::new()).unwrap();
+            clock.advance(Duration::from_millis(10));
+            lease
+        };
+        (0..24).for_each(|_| pick().settle(Outcome::Success));
+        let mut lease = pick();
+        let waiter = thread::spawn(move || {
+            let lease = block_on(pool.acquire(Ask::new())).unwrap();
+            drop(lease);
+            pool
+        });
+        lease.settle(Outcome::Success);
+        // It is not given back before the other has been served.
+        let pool = waiter.join().unwrap();
+        assert_eq!(pool.members()[0].limit, Some(2));
+        drop(lease);
     });
 }
 

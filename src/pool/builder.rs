@@ -7,7 +7,7 @@ use rand::{Rng, rngs::SmallRng};
 use tower::discover::Discover;
 
 use super::{
-    Admission, Driver, Pool,
+    AdaptiveLimit, Admission, Driver, Pool,
     checking::Checking,
     driver::{Sweeps, Watchers},
     plan::Rules,
@@ -34,6 +34,7 @@ pub struct PoolBuilder<B: Backend, S = LeastLoaded> {
     backends: Vec<B>,
     source: Option<MakeSource<B>>,
     limit: Option<Limit<B>>,
+    adaptive: Option<AdaptiveLimit>,
     admission: Admission,
     patience: Duration,
     probe: Option<AnyProbe<B>>,
@@ -66,6 +67,7 @@ impl<B: Backend> PoolBuilder<B> {
             backends: Vec::new(),
             source: None,
             limit: None,
+            adaptive: None,
             admission: Admission::Shed,
             patience: Duration::from_secs(5),
             probe: None,
@@ -120,6 +122,7 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             backends: self.backends,
             source: self.source,
             limit: self.limit,
+            adaptive: self.adaptive,
             admission: self.admission,
             patience: self.patience,
             probe: self.probe,
@@ -137,6 +140,13 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
     /// At most so many requests in flight at a member, by its backend; none: any number. Asked at each publish.
     pub fn in_flight_limit_by(mut self, limit: impl Fn(&B) -> Option<u32> + Send + Sync + 'static) -> Self {
         self.limit = Some(Box::new(limit));
+        self
+    }
+
+    /// Has each member's limit follow what its requests tell: latency and failures; fixed unless said otherwise. An
+    /// [`in_flight_limit`](PoolBuilder::in_flight_limit) given besides is the most that it becomes.
+    pub fn adaptive_limit(mut self, limit: AdaptiveLimit) -> Self {
+        self.adaptive = Some(limit);
         self
     }
 
@@ -231,7 +241,8 @@ impl<B: Backend, S: Selector<B>> PoolBuilder<B, S> {
             here,
             slow_start,
         };
-        let core = Arc::new(Core::new(self.name, self.selector, self.clock, outliers));
+        let adaptive = self.adaptive.as_ref().map(AdaptiveLimit::settings);
+        let core = Arc::new(Core::new(self.name, self.selector, self.clock, adaptive, outliers));
         let clock = core.clock();
         let mut checking = check.map(|check| Checking::new(check, Generator::new(number()), clock));
         let sweeps = core.detector.as_ref().map(|detector| {

@@ -35,6 +35,8 @@ pub struct Considered {
     pub id: String,
     /// Requests in flight there, from this process.
     pub in_flight: usize,
+    /// How many may be; none: any number.
+    pub limit: Option<u32>,
     /// Its weight as the selector sees it, 0 if it can't be picked.
     pub weight: u32,
     /// Why it is closed to this request; none: it is open.
@@ -140,6 +142,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
         Considered {
             id: self.lives[index].id.to_string(),
             in_flight: roster.load(at),
+            limit: roster.limit(at),
             weight: if is_open { roster.weight(at) } else { 0 },
             closed: if is_open {
                 view.closed(at)
@@ -208,13 +211,16 @@ impl fmt::Display for Decision {
         for Considered {
             id,
             in_flight,
+            limit,
             weight,
             closed,
         } in &self.members
         {
             let id = id.escape_debug();
+            let most = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
             match closed {
-                None => writeln!(f, "{id}: open, {in_flight} in flight, weight {weight}")?,
+                None => writeln!(f, "{id}: open, {in_flight} in flight{most}, weight {weight}")?,
+                Some(Closed::Full) => writeln!(f, "{id}: closed, {}, {in_flight} in flight{most}", Closed::Full)?,
                 Some(closed) => writeln!(f, "{id}: closed, {closed}")?,
             }
         }

@@ -193,7 +193,8 @@ impl<A: ?Sized> Lease<A> {
     fn observe(&self, outcome: Outcome) {
         let token = self.token();
         if token.needs.wants_completion(outcome == Outcome::Success) {
-            token.live.account.observe(outcome, self.state.stamp());
+            let in_flight = self.token.as_ref().map_or(0, Arc::strong_count).saturating_sub(1);
+            token.live.account.observe(outcome, self.state.stamp(), in_flight);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who can: the changing set of members of one service, and the way to one of them.
 
 mod acquire;
+mod adaptive;
 mod admission;
 mod builder;
 mod checking;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use acquire::Acquire;
+pub use adaptive::AdaptiveLimit;
 pub use admission::Admission;
 pub use builder::PoolBuilder;
 pub use decision::{Closed, Considered, Decision, Level};
@@ -223,12 +225,16 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             if core.needs.wants_total() {
                 core.surroundings.in_flight.0.fetch_add(1, Relaxed);
             }
-            let lease = Lease::new(token, Stamp::since(core.surroundings.epoch, started));
+            let mut stamp = Stamp::since(core.surroundings.epoch, started);
             if roster.is_limited() {
+                if core.adaptive.is_some() {
+                    stamp = core.surroundings.stamped(stamp);
+                }
                 // Against the publish of a newer snapshot, whose picks count this lease only if it came first. (No test
                 // can show it on x86, where taking the token is a fence as well.)
                 fence(Ordering::SeqCst);
             }
+            let lease = Lease::new(token, stamp);
             if self.is_behind() {
                 lease.abandon();
                 continue;

@@ -26,7 +26,9 @@ use crate::{
     fitness::{Ejection, Standing},
     health::{Sentence, Warmth},
     key::HashFunction,
+    limit,
     member::{Counts, Live, MemberId, Remembered, Replaced, Token},
+    needs::Needs,
     outcome::Tally,
     selector::{At, Extent, Members, Ramp, Roster, Row, Selector},
 };
@@ -173,8 +175,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         Arc::new(Token {
             backend,
             live: Arc::clone(live) as _,
-            awaited: self.limit.is_some() || self.core.needs.wants_total(),
-            needs: self.core.needs,
+            awaited: self.limit.is_some() || live.account.limit.is_some() || self.core.needs.wants_total(),
+            needs: match live.account.limit {
+                Some(_) => self.core.needs.and(Needs::nothing().completions()),
+                None => self.core.needs,
+            },
             is_past: false.into(),
         })
     }
@@ -198,6 +203,10 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             account: Remembered {
                 memory: self.core.selector.memory(&backend),
                 overseer: Arc::clone(&self.core) as _,
+                limit: self.core.adaptive.map(|settings| {
+                    let salt = HashFunction::default().hash(id.as_bytes());
+                    Arc::new(limit::Limit::new(settings, salt))
+                }),
                 backend: Mutex::default(),
                 rejected_reports: AtomicU64::new(0),
             },
@@ -312,6 +321,13 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         let candidates: Vec<_> = entries.iter().map(|entry| entry.candidate(serving)).collect();
         let planned = plan(&candidates, &self.rules, self.core.needs.wants_keys(), now);
         let limit = self.limit.as_ref().filter(|_| serving);
+        let fixed = |entry: &Entry<B, S::Memory>| {
+            let fixed = limit.and_then(|limit| limit(&entry.token.backend));
+            if let Some(adaptive) = &entry.live.account.limit {
+                adaptive.bound(fixed.unwrap_or(u32::MAX));
+            }
+            fixed
+        };
         let rows = planned.order.iter().enumerate().map(|(place, index)| {
             let entry = entries[*index];
             let backend = &entry.token.backend;
@@ -319,7 +335,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
                 token: Arc::downgrade(&entry.token),
                 member: entry.live.member,
                 weight: planned.weights.get(place).copied().unwrap_or(0),
-                limit: limit.and_then(|limit| limit(backend)),
+                limit: fixed(entry),
+                adaptive: entry.live.account.limit.clone().filter(|_| serving),
                 spared: planned.spares && entry.facts.ejection == Ejection::Probation,
                 readiness: backend.readiness().cloned(),
                 earlier: &entry.earlier,

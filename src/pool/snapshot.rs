@@ -24,6 +24,7 @@ use crate::{
     event::Subscribers,
     fitness::Limits,
     health::OutlierDetection,
+    limit::{Limit, Sample, Settings},
     load::LoadReport,
     member::{Account, Live, Lives, Member, Overseer, Token},
     needs::Needs,
@@ -69,6 +70,7 @@ impl<B: Backend, S: Selector<B>> Snapshot<B, S> {
         Some(Member {
             backend,
             in_flight: self.roster.load(at),
+            limit: self.roster.limit(at),
             tally: live.counts.tally(),
             draining: facts.draining,
             health: facts.health,
@@ -213,14 +215,23 @@ pub(crate) struct Core<B, S> {
     /// What the selector wants to be told: asked once.
     pub(super) needs: Needs,
     pub(super) surroundings: Surroundings,
+    /// None if limits are fixed, or there are none.
+    pub(super) adaptive: Option<Settings>,
     /// None if requests show nothing.
     pub(super) detector: Option<Detector>,
     backend: PhantomData<fn(B)>,
 }
 
 impl<B: Backend, S: Selector<B>> Core<B, S> {
-    pub(super) fn new(name: Option<Box<str>>, selector: S, clock: Clock, outliers: Option<OutlierDetection>) -> Self {
+    pub(super) fn new(
+        name: Option<Box<str>>,
+        selector: S,
+        clock: Clock,
+        adaptive: Option<Settings>,
+        outliers: Option<OutlierDetection>,
+    ) -> Self {
         Self {
+            adaptive,
             detector: outliers.map(Detector::new),
             name,
             needs: selector.needs(),
@@ -239,8 +250,24 @@ impl<B, S> Core<B, S> {
 }
 
 impl<B: Backend, S: Selector<B>> Overseer<S::Memory> for Core<B, S> {
-    fn observe(&self, memory: &S::Memory, outcome: Outcome, started: Stamp) {
+    fn observe(&self, memory: &S::Memory, limit: Option<(&Limit, usize)>, outcome: Outcome, started: Stamp) {
         let completion = Completion::of_lease(outcome, started, self.surroundings.epoch, self.clock());
+        if let Some((limit, in_flight)) = limit {
+            let sample = Sample {
+                at: completion.stamp,
+                outcome,
+                latency: completion.latency.unwrap_or_default(),
+                in_flight,
+            };
+            if limit.learn(&sample) {
+                // As when a lease is given back: one is enough, as whoever leaves the queue calls the next.
+                self.gate.released();
+            }
+            if !self.needs.wants_completion(outcome == Outcome::Success) {
+                return;
+            }
+        }
+        // Last, as it is not our code and may panic.
         self.selector.observe(memory, &completion);
     }
 

@@ -193,7 +193,8 @@ pub struct Completion {
     /// Success, failure or cancelled. A cancelled request is a censored sample: it may raise an estimate, never lower
     /// it.
     pub outcome: Outcome,
-    /// From the pick to the verdict, if [`Pick::now`] was called in the pick.
+    /// From the pick to the verdict, if [`Pick::now`] was called in the pick, or the pool's
+    /// [limits](crate::AdaptiveLimit) go by it.
     pub latency: Option<Duration>,
     /// When the verdict came, likewise, or if the request failed.
     pub at: Option<Instant>,

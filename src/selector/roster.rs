@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use crate::{
+    limit::Limit,
     member::{MemberId, Replaced, Token},
     readiness::{Condition, Readiness},
 };
@@ -30,6 +31,8 @@ pub(crate) struct Roster<B> {
     members: Box<[MemberId]>,
     weights: Weights,
     limits: Option<Box<[u32]>>,
+    /// Limits that follow requests: all members have one, or none.
+    adaptive: Option<Box<[Arc<Limit>]>>,
     /// Who takes one request at a time, in order: few, if any.
     spared: Box<[At]>,
     readiness: Option<Box<[Option<Readiness>]>>,
@@ -38,6 +41,8 @@ pub(crate) struct Roster<B> {
     open: u32,
     homes: u32,
     plain: bool,
+    /// Whether any of the limits above is set: asked for with every pick.
+    limited: bool,
     /// The part of all requests that comes to these members.
     share: f64,
 }
@@ -100,6 +105,8 @@ pub(crate) struct Row<'a, B> {
     pub(crate) member: MemberId,
     pub(crate) weight: u32,
     pub(crate) limit: Option<u32>,
+    /// One that follows requests, besides.
+    pub(crate) adaptive: Option<Arc<Limit>>,
     /// One request at a time, besides those of earlier incarnations.
     pub(crate) spared: bool,
     pub(crate) readiness: Option<Readiness>,
@@ -120,6 +127,7 @@ impl<B> Roster<B> {
         let mut weights = Vec::with_capacity(open);
         let mut limits = Vec::with_capacity(total);
         let mut limited = false;
+        let mut adaptive = Vec::new();
         let mut spared = Vec::new();
         let mut readiness = Vec::new();
         let mut earlier = Vec::new();
@@ -131,6 +139,7 @@ impl<B> Roster<B> {
             }
             limited |= row.limit.is_some();
             limits.push(row.limit.unwrap_or(u32::MAX));
+            adaptive.extend(row.adaptive);
             if row.readiness.is_some() {
                 readiness.resize(total, None);
                 readiness[index] = row.readiness;
@@ -142,13 +151,16 @@ impl<B> Roster<B> {
                 token: Arc::downgrade(&replaced.token),
             }));
         }
+        let is_limited = limited || !adaptive.is_empty() || !spared.is_empty();
         Self {
             share: 1.0,
-            plain: !limited && spared.is_empty() && readiness.is_empty() && ramps.is_empty(),
+            plain: !is_limited && readiness.is_empty() && ramps.is_empty(),
+            limited: is_limited,
             tokens: tokens.into(),
             members: members.into(),
             weights: weights.into(),
             limits: limited.then(|| limits.into()),
+            adaptive: (!adaptive.is_empty()).then(|| adaptive.into()),
             spared: spared.into(),
             readiness: (!readiness.is_empty()).then(|| readiness.into()),
             earlier: earlier.into(),
@@ -162,6 +174,7 @@ impl<B> Roster<B> {
     pub(super) fn part(&self, places: &[At], share: f64) -> Self {
         let weights: Vec<u32> = places.iter().map(|at| self.weight(*at)).collect();
         let limits = |limits: &[u32]| places.iter().map(|at| limits[at.index()]).collect();
+        let adaptive = |limits: &[Arc<Limit>]| places.iter().map(|at| Arc::clone(&limits[at.index()])).collect();
         let readiness = |column: &[Option<Readiness>]| places.iter().map(|at| column[at.index()].clone()).collect();
         let earlier = |(index, whole): (usize, &At)| {
             self.earlier_of(*whole).map(move |earlier| Earlier {
@@ -179,6 +192,7 @@ impl<B> Roster<B> {
             members: places.iter().map(|at| self.members[at.index()]).collect(),
             weights: weights.into(),
             limits: self.limits.as_deref().map(limits),
+            adaptive: self.adaptive.as_deref().map(adaptive),
             spared: places.iter().enumerate().filter_map(spared).collect(),
             readiness: self.readiness.as_deref().map(readiness),
             earlier: places.iter().enumerate().flat_map(earlier).collect(),
@@ -186,6 +200,7 @@ impl<B> Roster<B> {
             open: places.len() as u32,
             homes: places.len() as u32,
             plain: self.plain,
+            limited: self.limited,
             share,
         }
     }
@@ -304,7 +319,16 @@ impl<B> Roster<B> {
     /// Whether any member has an in-flight limit.
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
-        self.limits.is_some() || !self.spared.is_empty()
+        self.limited
+    }
+
+    /// How many requests may be in flight at a member as long as it is so; none: any number.
+    pub(crate) fn limit(&self, at: At) -> Option<u32> {
+        let fixed = self.limits.as_ref().map(|limits| limits[at.index()]);
+        let fixed = fixed.filter(|limit| *limit < u32::MAX);
+        let adaptive = self.adaptive.as_ref().map(|limits| limits[at.index()].get() as u32);
+        let spared = self.is_spared(at).then_some(1);
+        [fixed, adaptive, spared].into_iter().flatten().min()
     }
 
     fn is_spared(&self, at: At) -> bool {
@@ -325,8 +349,9 @@ impl<B> Roster<B> {
 
     /// Whether so many requests may be in flight at a member besides those that are.
     pub(crate) fn admits(&self, at: At, more: usize) -> bool {
-        let limits = self.limits.as_ref();
+        let (limits, adaptive) = (self.limits.as_ref(), self.adaptive.as_ref());
         limits.is_none_or(|limits| self.load(at).saturating_add(more) <= limits[at.index()] as usize)
+            && adaptive.is_none_or(|limits| self.load(at).saturating_add(more) <= limits[at.index()].get())
             && (!self.is_spared(at) || self.settled_load(at).saturating_add(more) <= 1)
     }
 }

@@ -10,7 +10,13 @@ use super::{
     generator::Generator,
     roster::{At, Roster},
 };
-use crate::{ask::Ask, clock::Clock, member::MemberId, readiness::Condition, sync::Line};
+use crate::{
+    ask::Ask,
+    clock::{Clock, Stamp},
+    member::MemberId,
+    readiness::Condition,
+    sync::Line,
+};
 
 /// What a pick looks at besides members: the time, and what is in flight in all.
 pub(crate) struct Surroundings {
@@ -27,6 +33,15 @@ impl Surroundings {
             epoch: clock.now(),
             clock,
             in_flight: Line::default(),
+        }
+    }
+
+    /// When a pick was: now, if its selector did not ask.
+    pub(crate) fn stamped(&self, stamp: Stamp) -> Stamp {
+        if stamp == Stamp::default() {
+            Stamp::since(self.epoch, Some(self.clock.now()))
+        } else {
+            stamp
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the core promises, a file for each group of promises. No test sleeps on a real clock.
 #![cfg(not(loom))]
 
+mod adaptive;
 mod balance;
 mod discovery;
 mod failing_fast;
@@ -12,6 +13,7 @@ mod keyed;
 mod membership;
 mod no_allocation;
 mod outcomes;
+mod overload;
 mod readiness;
 mod repeatable;
 mod traces;

@@ -21,6 +21,7 @@ use crate::{
     clock::{ManualClock, Stamp},
     error::BoxError,
     health::{HealthProbe, Initial},
+    limit::Limit,
     load::LoadReport,
     member::{Account, Counts, Overseer},
     outcome::Outcome,
@@ -142,7 +143,7 @@ impl HealthProbe<Scripted> for Probe {
 struct Nobody;
 
 impl Overseer<()> for Nobody {
-    fn observe(&self, (): &(), _: Outcome, _: Stamp) {}
+    fn observe(&self, (): &(), _: Option<(&Limit, usize)>, _: Outcome, _: Stamp) {}
     fn failed(&self, _: &Live<dyn Account>, _: Outcome) {}
     fn recovered(&self, _: &Live<dyn Account>) {}
     fn report(&self, (): &(), _: &LoadReport) {}
@@ -213,6 +214,7 @@ impl Rig {
             account: Remembered {
                 memory: (),
                 overseer: Arc::new(Nobody) as _,
+                limit: None,
                 backend: Mutex::default(),
                 rejected_reports: AtomicU64::new(0),
             },
