@@ -111,74 +111,37 @@ pub(super) struct Planned {
 
 /// `by_key`: whether the selector wants members brought in key by key.
 pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, now: Instant) -> Planned {
-    let share = |candidate: &Candidate<'_>| f64::from(candidate.weight) * f64::from(candidate.facts.percent) / 100.0;
-    let mut tiers: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        if candidate.weight > 0 && candidate.facts.is_willing() {
-            tiers.entry(candidate.priority).or_default().push(index);
-        }
-    }
-    let fit: Vec<bool> = candidates
-        .iter()
-        .map(|candidate| candidate.facts.judge(rules))
-        .collect();
-    let is_fit = |index: &usize| fit[*index];
-    // Who is on probation takes one request at a time: its share is tried there first, and the rest needs others.
-    let is_sure = |index: &usize| is_fit(index) && !candidates[*index].facts.is_on_probation();
-    let weigh = |members: &mut dyn Iterator<Item = usize>| members.map(|index| share(&candidates[index])).sum::<f64>();
-    let sizes = |counts: &dyn Fn(&usize) -> bool| -> Vec<Group> {
-        let size = |members: &Vec<usize>| Group {
-            fit: weigh(&mut members.iter().copied().filter(counts)),
-            enough: weigh(&mut members.iter().copied()),
-        };
-        tiers.values().map(size).collect()
+    let judged = candidates.iter().map(|candidate| candidate.facts.judge(rules));
+    let planner = Planner {
+        candidates,
+        rules,
+        fit: judged.collect(),
     };
-    let shares = spill(&sizes(&is_fit), rules.panic).into_iter();
-    let shares = shares.zip(spill(&sizes(&is_sure), rules.panic));
+    let tiers = planner.tiers();
+    let sizes = |counts: &dyn Fn(usize) -> bool| -> Vec<Group> {
+        let sizes = tiers.values();
+        sizes.map(|members| planner.size(members, counts)).collect()
+    };
+    let shares = spill(&sizes(&|index| planner.fit[index]), rules.panic);
+    let sure = spill(&sizes(&|index| planner.is_sure(index)), rules.panic);
 
-    let mut serving: Vec<(Plan, Vec<usize>)> = Vec::new();
+    let mut serving = Vec::new();
     let mut panics = Vec::new();
-    let unserved = candidates.iter().zip(&fit).map(|(candidate, is_fit)| Facts {
-        warmth: Warmth::Cold,
-        part: 1.0,
-        is_fit: *is_fit,
-        ..candidate.facts
-    });
-    let mut facts: Vec<Facts> = unserved.collect();
+    let mut facts = planner.facts_of_nobody_served();
     let mut again = None;
-    for ((priority, members), (tier, sure)) in tiers.iter().zip(shares) {
+    for (((priority, members), tier), sure) in tiers.iter().zip(shares).zip(sure) {
         if tier.of_all <= 0.0 && sure.of_all <= 0.0 {
             continue;
         }
         if sure.panics {
             panics.push(*priority);
         }
-        let alone = members
-            .iter()
-            .all(|index| candidates[*index].facts.warmth == Warmth::Cold || !is_fit(index));
-        let serve: Vec<usize> = members
-            .iter()
-            .copied()
-            .filter(|index| sure.panics || is_fit(index))
-            .collect();
-        for index in &serve {
-            let last = candidates[*index].facts;
-            if last.is_on_probation() {
-                // One request at a time is gentle enough.
-                continue;
-            }
-            if sure.panics {
-                // Were who becomes fit brought in by and by, more would go to those that are not.
-                facts[*index].warmth = Warmth::Warm;
-                continue;
-            }
-            let (warmth, part) = last.warmth.serve(rules.slow_start.as_ref(), alone, now);
-            (facts[*index].warmth, facts[*index].part) = (warmth, part as f32);
-            if matches!(warmth, Warmth::Since(_)) {
-                again = rules.slow_start.map(|slow_start| slow_start.step());
-            }
-        }
-        for (distance, share, members) in near_first(serve, candidates, rules, &weigh) {
+        let serve = members.iter().copied();
+        let serve: Vec<usize> = serve.filter(|index| sure.panics || planner.fit[*index]).collect();
+        again = planner
+            .bring_in(members, &serve, sure.panics, now, &mut facts)
+            .or(again);
+        for (distance, share, members) in planner.near_first(serve) {
             let plan = Plan {
                 kind: Kind {
                     priority: *priority,
@@ -191,53 +154,193 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
             serving.push((plan, members));
         }
     }
+    planner.arrange(serving, panics, facts, by_key, again)
+}
 
-    let mut places = vec![Place::Nowhere; candidates.len()];
-    for (group, (_, members)) in serving.iter().enumerate() {
-        members.iter().for_each(|index| places[*index] = Place::Group(group));
-    }
-    for (index, facts) in facts.iter().enumerate() {
-        if places[index] == Place::Nowhere && facts.takes_homes() {
-            places[index] = Place::Home;
-        }
-    }
-    let places = &places;
-    let of = |wanted: fn(&Place) -> bool| (0..candidates.len()).filter(move |index| wanted(&places[*index]));
-    let mut order: Vec<usize> = of(|place| matches!(place, Place::Group(_))).collect();
-    let open = order.len();
-    order.extend(of(|place| *place == Place::Home));
-    let homes = order.len();
-    order.extend(of(|place| *place == Place::Nowhere));
+struct Planner<'a> {
+    candidates: &'a [Candidate<'a>],
+    rules: &'a Rules,
+    /// Whether each is.
+    fit: Vec<bool>,
+}
 
-    let spares = panics.is_empty() || order[..open].iter().any(|index| !facts[*index].is_on_probation());
-    let part = |index: usize| f64::from(facts[index].part);
-    let weights = order[..open].iter().map(|index| {
-        let brought_in = if by_key { 1.0 } else { part(*index) };
-        share(&candidates[*index]) * brought_in
-    });
-    let weights = whole(weights.collect());
-    let mut groups: Vec<Plan> = serving.into_iter().map(|(plan, _)| plan).collect();
-    let mut ramps = Vec::new();
-    for (place, index) in order[..open].iter().enumerate() {
-        let at = At::new(place);
-        if let Place::Group(group) = places[*index] {
-            groups[group].places.push(at);
+impl Planner<'_> {
+    /// Who takes anything new, by priority.
+    fn tiers(&self) -> BTreeMap<u8, Vec<usize>> {
+        let mut tiers: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            if candidate.weight > 0 && candidate.facts.is_willing() {
+                tiers.entry(candidate.priority).or_default().push(index);
+            }
         }
-        if by_key && part(*index) < 1.0 {
-            ramps.push((at, of_keys(part(*index))));
+        tiers
+    }
+
+    /// Who is on probation takes one request at a time: its share is tried there first, and the rest needs others.
+    fn is_sure(&self, index: usize) -> bool {
+        self.fit[index] && !self.candidates[index].facts.is_on_probation()
+    }
+
+    fn share(&self, index: usize) -> f64 {
+        let Candidate { weight, facts, .. } = &self.candidates[index];
+        f64::from(*weight) * f64::from(facts.percent) / 100.0
+    }
+
+    fn weigh(&self, members: impl Iterator<Item = usize>) -> f64 {
+        members.map(|index| self.share(index)).sum()
+    }
+
+    fn size(&self, members: &[usize], counts: &dyn Fn(usize) -> bool) -> Group {
+        let members = || members.iter().copied();
+        Group {
+            fit: self.weigh(members().filter(|index| counts(*index))),
+            enough: self.weigh(members()),
         }
     }
-    Planned {
-        order,
-        open,
-        homes,
-        weights,
-        ramps,
-        groups,
-        panics,
-        spares,
-        facts,
-        again,
+
+    /// What is known of each as long as it serves nobody.
+    fn facts_of_nobody_served(&self) -> Vec<Facts> {
+        let facts = self.candidates.iter().zip(&self.fit).map(|(candidate, is_fit)| Facts {
+            warmth: Warmth::Cold,
+            part: 1.0,
+            is_fit: *is_fit,
+            ..candidate.facts
+        });
+        facts.collect()
+    }
+
+    /// How warm those are that serve of these members; when to look again, if any of them is being brought in.
+    fn bring_in(
+        &self,
+        members: &[usize],
+        serve: &[usize],
+        panics: bool,
+        now: Instant,
+        facts: &mut [Facts],
+    ) -> Option<Duration> {
+        let is_cold = |index: &usize| self.candidates[*index].facts.warmth == Warmth::Cold || !self.fit[*index];
+        let alone = members.iter().all(is_cold);
+        let slow_start = self.rules.slow_start.as_ref();
+        let mut again = None;
+        for index in serve {
+            let last = self.candidates[*index].facts;
+            if last.is_on_probation() {
+                // One request at a time is gentle enough.
+                continue;
+            }
+            if panics {
+                // Were who becomes fit brought in by and by, more would go to those that are not.
+                facts[*index].warmth = Warmth::Warm;
+                continue;
+            }
+            let (warmth, part) = last.warmth.serve(slow_start, alone, now);
+            (facts[*index].warmth, facts[*index].part) = (warmth, part as f32);
+            if matches!(warmth, Warmth::Since(_)) {
+                again = slow_start.map(SlowStart::step);
+            }
+        }
+        again
+    }
+
+    /// The members of a tier by how far away they are, each group with its share: the same zone, the same region, the rest.
+    ///
+    /// Each zone has to do with the requests that begin in it: as much as any other. A group takes what it is able to of
+    /// those, 1.4 times its weight, and what is left spills to the next.
+    fn near_first(&self, members: Vec<usize>) -> Vec<(Option<Distance>, f64, Vec<usize>)> {
+        let Some(here) = &self.rules.here else {
+            return vec![(None, 1.0, members)];
+        };
+        let locality = |index: &usize| self.candidates[*index].locality;
+        let zones: BTreeSet<_> = members
+            .iter()
+            .filter_map(locality)
+            .map(|locality| (locality.region(), locality.zone()))
+            .collect();
+        let of_a_zone = self.weigh(members.iter().copied()) / zones.len().max(1) as f64;
+        let mut near = [Vec::new(), Vec::new(), Vec::new()];
+        for index in members {
+            near[match locality(&index) {
+                Some(there) if there == here => 0,
+                Some(there) if there.region() == here.region() => 1,
+                _ => 2,
+            }]
+            .push(index);
+        }
+        let shares = |counts: &dyn Fn(usize) -> bool| {
+            let sizes = near.each_ref().map(|members| Group {
+                enough: of_a_zone,
+                ..self.size(members, counts)
+            });
+            spill(&sizes, 0.0).into_iter().map(|share| share.of_all)
+        };
+        let is_sure = |index: usize| !self.candidates[index].facts.is_on_probation();
+        let shares: Vec<_> = shares(&|_| true).zip(shares(&is_sure)).collect();
+        let distances = [Distance::SameZone, Distance::SameRegion, Distance::Elsewhere].map(Some);
+        let groups = distances.into_iter().zip(shares).zip(near);
+        let groups = groups.filter(|((_, (share, sure)), _)| *share > 0.0 || *sure > 0.0);
+        groups
+            .map(|((distance, (share, _)), members)| (distance, share, members))
+            .collect()
+    }
+
+    /// Gives each its place: first those that serve, group by group or not, then those that take homes, then the rest.
+    fn arrange(
+        &self,
+        serving: Vec<(Plan, Vec<usize>)>,
+        panics: Vec<u8>,
+        facts: Vec<Facts>,
+        by_key: bool,
+        again: Option<Duration>,
+    ) -> Planned {
+        let homes = |facts: &Facts| {
+            if facts.takes_homes() {
+                Place::Home
+            } else {
+                Place::Nowhere
+            }
+        };
+        let mut places: Vec<Place> = facts.iter().map(homes).collect();
+        for (group, (_, members)) in serving.iter().enumerate() {
+            members.iter().for_each(|index| places[*index] = Place::Group(group));
+        }
+        let places = &places;
+        let of = |wanted: fn(&Place) -> bool| (0..places.len()).filter(move |index| wanted(&places[*index]));
+        let mut order: Vec<usize> = of(|place| matches!(place, Place::Group(_))).collect();
+        let open = order.len();
+        order.extend(of(|place| *place == Place::Home));
+        let homes = order.len();
+        order.extend(of(|place| *place == Place::Nowhere));
+
+        let spares = panics.is_empty() || order[..open].iter().any(|index| !facts[*index].is_on_probation());
+        let part = |index: usize| f64::from(facts[index].part);
+        let weights = order[..open].iter().map(|index| {
+            let brought_in = if by_key { 1.0 } else { part(*index) };
+            self.share(*index) * brought_in
+        });
+        let weights = whole(weights.collect());
+        let mut groups: Vec<Plan> = serving.into_iter().map(|(plan, _)| plan).collect();
+        let mut ramps = Vec::new();
+        for (place, index) in order[..open].iter().enumerate() {
+            let at = At::new(place);
+            if let Place::Group(group) = places[*index] {
+                groups[group].places.push(at);
+            }
+            if by_key && part(*index) < 1.0 {
+                ramps.push((at, of_keys(part(*index))));
+            }
+        }
+        Planned {
+            order,
+            open,
+            homes,
+            weights,
+            ramps,
+            groups,
+            panics,
+            spares,
+            facts,
+            again,
+        }
     }
 }
 
@@ -252,52 +355,6 @@ enum Place {
     /// It takes nothing new.
     Home,
     Nowhere,
-}
-
-/// The members of a tier by how far away they are, each group with its share: the same zone, the same region, the rest.
-///
-/// Each zone has to do with the requests that begin in it: as much as any other. A group takes what it is able to of
-/// those, 1.4 times its weight, and what is left spills to the next.
-fn near_first(
-    members: Vec<usize>,
-    candidates: &[Candidate<'_>],
-    rules: &Rules,
-    weigh: &dyn Fn(&mut dyn Iterator<Item = usize>) -> f64,
-) -> Vec<(Option<Distance>, f64, Vec<usize>)> {
-    let Some(here) = &rules.here else {
-        return vec![(None, 1.0, members)];
-    };
-    let locality = |index: &usize| candidates[*index].locality;
-    let zones: BTreeSet<_> = members
-        .iter()
-        .filter_map(locality)
-        .map(|locality| (locality.region(), locality.zone()))
-        .collect();
-    let of_a_zone = weigh(&mut members.iter().copied()) / zones.len().max(1) as f64;
-    let mut near = [Vec::new(), Vec::new(), Vec::new()];
-    for index in members {
-        near[match locality(&index) {
-            Some(there) if there == here => 0,
-            Some(there) if there.region() == here.region() => 1,
-            _ => 2,
-        }]
-        .push(index);
-    }
-    let is_sure = |index: &usize| !candidates[*index].facts.is_on_probation();
-    let shares = |counts: &dyn Fn(&usize) -> bool| {
-        let sizes = near.each_ref().map(|members| Group {
-            fit: weigh(&mut members.iter().copied().filter(counts)),
-            enough: of_a_zone,
-        });
-        spill(&sizes, 0.0).into_iter().map(|share| share.of_all)
-    };
-    let shares: Vec<_> = shares(&|_| true).zip(shares(&is_sure)).collect();
-    let distances = [Distance::SameZone, Distance::SameRegion, Distance::Elsewhere].map(Some);
-    let groups = distances.into_iter().zip(shares).zip(near);
-    let groups = groups.filter(|((_, (share, sure)), _)| *share > 0.0 || *sure > 0.0);
-    groups
-        .map(|((distance, (share, _)), members)| (distance, share, members))
-        .collect()
 }
 
 /// Weights as whole numbers in proportion, none of them 0, as small as they can be.
