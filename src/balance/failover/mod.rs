@@ -25,7 +25,7 @@
 //!
 //! # Who is next
 //! A request goes to a backend that it was not yet sent to, while one of those is open, and at once. Only when none is,
-//! and there are [tries](FailoverLayer::tries) left, it goes around again: after a random time of up to 25 ms, which
+//! somebody was sent something, and there are [tries](FailoverLayer::tries) left, it goes around again: after a random time of up to 25 ms, which
 //! doubles with each try up to 250 ms ([Envoy]'s times, ["full jitter"]), and not to a backend that said when it will be
 //! back before it is.
 //!

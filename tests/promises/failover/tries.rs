@@ -79,6 +79,20 @@ fn what_was_not_sent_is_tried_with_every_member_for_nothing() {
 }
 
 #[test]
+fn while_nobody_can_be_sent_anything_the_budget_is_kept() {
+    let world = World::new(&["a", "b"], |_, times| if times <= 200 { Refuse } else { Fail });
+    let layer = FailoverLayer::new(Repeatable).budget(RetryBudget::of(0.0, 0.1).unwrap());
+    for _ in 0..200 {
+        assert!(world.now(layer.clone()).unwrap().unwrap_err().is_unsent());
+        assert_eq!(world.called.lock().unwrap().len() % 2, 0, "each once, and no more");
+    }
+    assert_eq!(world.called().len(), 400);
+    let world = World::new(&["a", "b"], |_, _| Fail);
+    world.now(layer).unwrap().unwrap_err();
+    assert_eq!(world.called().len(), 2, "there is the one try of the budget");
+}
+
+#[test]
 fn what_may_not_be_sent_twice_is_not() {
     let world = World::new(&["a", "b", "c"], |id, _| if id == "a" { Refuse } else { Fail });
     let error = world.now(FailoverLayer::new(AtMostOnce)).unwrap().unwrap_err();

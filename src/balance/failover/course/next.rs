@@ -124,7 +124,9 @@ where
         let until = self.course.now + backoff.min(LONGEST);
         let until = until.max(earliest.unwrap_or(until));
         let is_paid = self.course.is_paid;
-        if !self.prepare(Some(until), is_paid) {
+        // Where nobody could be sent anything nobody will a moment later; and a budget that such requests have emptied would
+        // be missed when the first is back.
+        if !self.course.was_sent || !self.prepare(Some(until), is_paid) {
             let last = self.course.last.take().unwrap_or(refusal);
             return Some(self.course.end(last));
         }
