@@ -20,14 +20,15 @@ const UNSEEN: u64 = 64;
 
 /// How many tries there may be beyond the first of each request: a share of the requests that succeeded within the last
 /// 10 s, and so many a second besides, for who sends few. Clones are one budget: give the same to all layers before one
-/// fleet.
+/// fleet. What processes have besides adds up: with a hundred of few requests each let that be 1 a second or less.
 ///
 /// That is Finagle's [`RetryBudget`] with its defaults, 20 % and 10 a second (Envoy's [retry budget] allows 20 % of the
 /// requests that are on their way, and 3), but for two things, both from the [retry throttling] of gRPC. Only a request that
 /// succeeded deposits; and a try that is wished for counts whether there was one or not. So who fails more often than the
 /// budget has tries for gets none, until that is over for as long as it takes to be forgotten. Otherwise a fleet may stay
 /// overloaded by tries alone for ever after a brief outage: at a load of 0.9 it takes no more than 11 % on top of that
-/// (Bronson et al., ["Metastable failures in distributed systems"], HotOS 2021; `docs/failover.md` in the repository shows it).
+/// (Bronson et al., ["Metastable failures in distributed systems"], HotOS 2021; `docs/failover.md` in the repository has it
+/// simulated).
 ///
 /// A deposit costs a load and a store: of two that are made in the same moment by different threads one may be lost, none
 /// is ever counted twice, and up to 63 may count as made later than they were.
