@@ -9,6 +9,7 @@ mod fleet;
 mod impossible;
 mod known;
 mod prequal;
+mod recovery;
 mod repeatable;
 mod standard;
 

@@ -31,7 +31,8 @@ impl Hedge {
     }
 
     /// Once it has taken longer than this part of the requests before it, above 0 and below 1, such as 0.95; none of the
-    /// first 100 requests.
+    /// first 100 requests. As soon as all take longer than before many more are hedged than that part, as far as the budget
+    /// allows it: at a load of 0.8 and more let it be no larger than the part that is to be.
     ///
     /// # Errors
     /// For what is out of this range, or no number.

@@ -33,7 +33,8 @@
 //! - A try of which nothing was sent ([`Unsent`](crate::Unsent), such as a refused connection) is no load to anybody: it
 //!   is free, once for each member.
 //! - Every other one, and every [hedge](Hedge), is taken from a [budget](RetryBudget): by default 20 % of the requests that
-//!   succeed, and 10 a second, as in [Finagle]. When most of a fleet fails, its load so stays what it was.
+//!   succeed, and 10 a second, as in [Finagle]; none while more are wished for. When most of a fleet fails, its load so stays
+//!   what it was, and a fleet that was overloaded for a moment comes back (`docs/failover.md` in the repository).
 //! - Layers around layers do not multiply: a policy marks what it sends, and leaves alone what is marked.
 //!
 //! # How it ends

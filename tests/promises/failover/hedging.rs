@@ -150,3 +150,36 @@ fn by_a_quantile_few_are_hedged_and_the_slow_ones() {
         "{slowest} ms, and without hedges one in {slow_each} takes 1,000"
     );
 }
+
+#[test]
+fn who_is_given_up_for_his_time_has_taken_long() {
+    let hedged = || {
+        FailoverLayer::new(Repeatable)
+            .tries(2)
+            .hedge(Hedge::after_quantile(0.9).unwrap())
+            .budget(RetryBudget::of(100.0, 1e6).unwrap())
+    };
+    for layer in [hedged().try_timeout(50 * MS), hedged().deadline(50 * MS)] {
+        let is_stuck = Arc::new(Mutex::new(false));
+        let act = Arc::clone(&is_stuck);
+        let world = World::new(&["a", "b"], move |_, _| match *act.lock().unwrap() {
+            true => Never,
+            false => AnswerAfter(5 * MS),
+        });
+        let mut service = layer.layer(world.inner.clone());
+        let mut play = |request, after: u32| {
+            let mut call = Box::pin(service.call(request));
+            let early = poll_for(&world, &mut call, after);
+            let called = world.called().len();
+            assert!(early.is_some() || poll_for(&world, &mut call, 200).is_some());
+            world.called();
+            called
+        };
+        (0..300).for_each(|request| assert_eq!(play(request, 40), 1));
+        *is_stuck.lock().unwrap() = true;
+        assert_eq!(play(300, 40), 2, "hedged by now");
+        (301..500).for_each(|request| assert!(play(request, 40) <= 2));
+        // As all take longer than anybody waits, none takes longer than others.
+        assert_eq!(play(500, 40), 1);
+    }
+}

@@ -132,8 +132,9 @@ fn what_succeeds_pays_for_what_fails() {
     let failed = (0..5_000)
         .filter(|_| world.now(layer.clone()).unwrap().is_err())
         .count();
-    // Each fifth request comes to it first; the budget has more than that from the fourth success on.
-    assert!(failed <= 2, "{failed}");
+    // Each fifth request comes to it first, one before any has succeeded: the budget has as much as was wished for from the
+    // twentieth success on.
+    assert!(failed <= 5, "{failed}");
     assert!(world.called().matches('a').count() >= 900);
 }
 

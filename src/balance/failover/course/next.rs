@@ -38,9 +38,9 @@ where
         let verdict = self.shared.policy.judge(self.kept, answer.result.as_ref());
         match verdict {
             Verdict::Success => {
-                if self.course.tries == 1 {
-                    self.shared
-                        .took(self.course.now.saturating_duration_since(self.course.began));
+                // If the first is over, that was counted then, or it broke off.
+                if from == From::Attempt || !is_alone {
+                    self.first_took_until_now();
                 }
                 self.shared.succeeded();
                 return Some(answer);
@@ -66,6 +66,14 @@ where
             return None;
         }
         self.try_again(answer, verdict)
+    }
+
+    /// The first try took so long, or would have taken longer.
+    pub(super) fn first_took_until_now(&self) {
+        if self.course.tries == 1 {
+            self.shared
+                .took(self.course.now.saturating_duration_since(self.course.began));
+        }
     }
 
     /// Nobody was to be had.

@@ -39,6 +39,7 @@ where
         }
         if is_due(self.course.try_ends) && self.attempt.is_some() {
             self.course.try_ends = None;
+            self.first_took_until_now();
             let attempt = self.attempt.as_mut().as_pin_mut();
             let lease = attempt.and_then(|attempt| attempt.give_up(Outcome::Unreachable));
             self.attempt.set(None);
@@ -112,6 +113,9 @@ where
         self.course.was_sent |= self.course.hedge.take().is_some();
         // Who had all the time has failed; who came later might have made it.
         let is_first = self.course.tries == 1;
+        if self.attempt.is_some() {
+            self.first_took_until_now();
+        }
         let outcome = if is_first {
             Outcome::Unreachable
         } else {
