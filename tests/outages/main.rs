@@ -7,7 +7,9 @@
 
 mod backend;
 mod balancer;
+mod check;
 mod failing;
+mod failover;
 mod flapping;
 mod killed;
 mod outage;
