@@ -1,7 +1,7 @@
 //! A backend: this very program once more, as a process that serves HTTP and misbehaves as it is told.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::Ipv4Addr,
     process::{ChildStdin, ChildStdout, Command},
     sync::{Arc, Mutex},
@@ -83,9 +83,8 @@ impl Backend {
         command.args(["--exact", "backend::process", "--ignored", "--nocapture"]);
         let (program, orders, words) = Program::start_piped(command.env(ROLE, port.to_string()));
         let mut words = BufReader::new(words);
-        let said = words.by_ref().lines().map_while(Result::ok);
-        let port = said.filter_map(|line| line.strip_prefix("port ").and_then(|port| port.parse().ok()));
-        let port = port.take(1).next();
+        let mut said = words.by_ref().lines().map_while(Result::ok);
+        let port = said.find_map(|line| line.strip_prefix("port ")?.parse().ok());
         let port = port.unwrap_or_else(|| panic!("a backend did not start: {}", program.stderr()));
         let hearing = hear(words, Arc::clone(&heard));
         Self {
@@ -204,14 +203,19 @@ async fn attend(mut stream: TcpStream, manner: watch::Receiver<Manner>) -> io::R
             // With nothing left to be sent the end of it is a reset.
             Manner::Resetting => return stream.set_zero_linger(),
             Manner::BreakingOff => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart of it").await?;
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart of it")
+                    .await?;
                 tokio::time::sleep(TIME).await;
                 return stream.set_zero_linger();
             }
         };
         let status = if is_bad { "500 Sorry" } else { "200 OK" };
         let content = request.answer();
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{content}", content.len());
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{content}",
+            content.len()
+        );
         stream.write_all(answer.as_bytes()).await?;
     }
     Ok(())

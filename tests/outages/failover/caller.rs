@@ -15,7 +15,7 @@ use equipoise::{
     http::{HttpEndpoint, LeasedBody, Replay},
 };
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::task::JoinSet;
@@ -30,6 +30,8 @@ use crate::{
 pub(crate) const RATE: u32 = 2_000;
 /// How long one try may take.
 const TRY: Duration = Duration::from_millis(250);
+/// What the client gives a backend, whatever is above it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub(crate) struct Caller {
@@ -108,9 +110,9 @@ impl Caller {
                 made.push(attempt);
                 made.len() - 1
             };
-            let answer = client.request(request);
+            let answer = tokio::time::timeout(PATIENCE, client.request(request));
             async move {
-                let answer = answer.await;
+                let answer = answer.await?;
                 made.lock().unwrap()[at].was_refused = answer.as_ref().is_err_and(is_refusal);
                 Ok::<_, BoxError>(answer?)
             }
@@ -167,9 +169,9 @@ impl Caller {
         match answer {
             Err(error) => End::Failed(error),
             Ok(answer) if !answer.status().is_success() => End::Status(answer.status().as_u16()),
-            Ok(answer) => match answer.into_body().collect().await {
+            Ok(answer) => match answer.into_body().collect().await.map(Collected::to_bytes) {
                 Err(_) => End::BrokenOff,
-                Ok(content) if content.to_bytes() == expected.as_bytes() => End::Well,
+                Ok(content) if content == expected.as_bytes() => End::Well,
                 Ok(_) => End::Wrong,
             },
         }

@@ -38,19 +38,6 @@ pub(crate) struct Spell {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Killed,
-        Self::Stopped,
-        Self::Reset,
-        Self::BrokenOff,
-        Self::Failing,
-        Self::Slow,
-        Self::Flapping,
-        Self::TwoKilled,
-        Self::AllKilled,
-        Self::AllFailing,
-    ];
-
     /// How many of the three it hits, which are the first.
     pub(crate) fn hits(self) -> usize {
         match self {

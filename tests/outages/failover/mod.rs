@@ -83,7 +83,10 @@ impl Report {
             assert!(times <= sent.count() as u64, "{number} came {times} times to {port}");
         }
         for answer in self.answers.iter().filter(|answer| answer.is_well()) {
-            let is_heard = self.ports.iter().any(|port| self.heard.contains_key(&(answer.number, *port)));
+            let is_heard = self
+                .ports
+                .iter()
+                .any(|port| self.heard.contains_key(&(answer.number, *port)));
             assert!(is_heard, "{answer:?}, and nobody got it");
         }
     }
@@ -92,7 +95,10 @@ impl Report {
     fn keeps_posts_at_one_backend(&self) {
         let sent = self.tries(false);
         for answer in self.answers.iter().filter(|answer| answer.is_post()) {
-            let heard = self.ports.iter().filter_map(|port| self.heard.get(&(answer.number, *port)));
+            let heard = self
+                .ports
+                .iter()
+                .filter_map(|port| self.heard.get(&(answer.number, *port)));
             assert!(heard.sum::<u64>() <= 1, "{answer:?}");
             let sent = sent.get(&answer.number).map_or(&[][..], Vec::as_slice);
             assert!(sent.len() <= 1, "{answer:?} at {sent:?}");
@@ -128,7 +134,11 @@ impl Report {
         assert!(again >= 5, "{again}");
         for (number, ports) in &tries {
             let different: HashSet<_> = ports.iter().collect();
-            assert_eq!(different.len(), ports.len(), "{number} was tried twice at one: {ports:?}");
+            assert_eq!(
+                different.len(),
+                ports.len(),
+                "{number} was tried twice at one: {ports:?}"
+            );
         }
     }
 
@@ -147,7 +157,9 @@ async fn nobody_notices_who_is_killed() {
     let report = drill(Fault::Killed).await;
     report.is_noticed_by_no_get(Fault::Killed);
     // Afterwards they are refused, and go elsewhere.
-    let late = report.failed(true).find(|answer| answer.due > report.spell.began + PERIOD);
+    let late = report
+        .failed(true)
+        .find(|answer| answer.due > report.spell.began + PERIOD);
     assert!(late.is_none(), "{late:?}");
 }
 
@@ -205,8 +217,14 @@ async fn who_asks_while_all_are_dead_is_told_so_and_nobody_else() {
         let End::Failed(error) = &answer.end else {
             panic!("{answer:?}");
         };
-        assert!(matches!(error.kind(), ErrorKind::Backend | ErrorKind::Unavailable), "{answer:?}");
-        assert!(answer.ended >= if is_lost { spell.began } else { spell.hit }, "{answer:?}, {spell:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Backend | ErrorKind::Unavailable),
+            "{answer:?}"
+        );
+        assert!(
+            answer.ended >= if is_lost { spell.began } else { spell.hit },
+            "{answer:?}, {spell:?}"
+        );
         assert!(answer.due <= spell.back + PERIOD, "{answer:?}, {spell:?}");
         failed += 1;
     }
@@ -219,7 +237,10 @@ async fn when_all_fail_they_are_asked_for_little_more() {
     let (mut failed, spell) = (0, report.spell);
     for answer in report.answers.iter().filter(|answer| !answer.is_well()) {
         assert!(matches!(answer.end, End::Status(500)), "{answer:?}");
-        assert!(answer.ended >= spell.began && answer.due <= spell.back + PERIOD, "{answer:?}, {spell:?}");
+        assert!(
+            answer.ended >= spell.began && answer.due <= spell.back + PERIOD,
+            "{answer:?}, {spell:?}"
+        );
         failed += 1;
     }
     assert!(failed > 5_000, "{failed}");
