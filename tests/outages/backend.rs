@@ -222,6 +222,7 @@ async fn attend(mut stream: TcpStream, manner: watch::Receiver<Manner>) -> io::R
 }
 
 struct Request {
+    method: String,
     path: String,
     content: String,
 }
@@ -237,8 +238,9 @@ impl Request {
                 if bytes.len() >= whole {
                     let content = String::from_utf8_lossy(&bytes[end + 4..whole]).into_owned();
                     bytes.drain(..whole);
-                    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                    return Ok(Some(Self { path, content }));
+                    let mut words = head.split(' ').map(str::to_owned);
+                    let [method, path] = [words.next(), words.next()].map(Option::unwrap_or_default);
+                    return Ok(Some(Self { method, path, content }));
                 }
             }
             if stream.read_buf(bytes).await? == 0 {
@@ -251,11 +253,8 @@ impl Request {
         self.path.strip_prefix(NUMBERED)
     }
 
-    /// What came, or the number, so that nobody takes one answer for another.
-    fn answer(&self) -> &str {
-        match self.content.as_str() {
-            "" => self.number().unwrap_or("ok"),
-            content => content,
-        }
+    /// All that came, so that nobody takes one answer for another.
+    fn answer(&self) -> String {
+        format!("{} {} {}", self.method, self.path, self.content)
     }
 }

@@ -153,15 +153,13 @@ impl Caller {
     }
 
     async fn ask(mut self, number: u64) -> End {
-        let request = Request::builder().uri(format!("{NUMBERED}{number}"));
-        let (request, expected) = match is_post(number) {
-            true => {
-                let content = format!("content of {number}");
-                let body = Full::from(content.clone());
-                (request.method("POST").body(body), content)
-            }
-            false => (request.body(Full::default()), number.to_string()),
+        let path = format!("{NUMBERED}{number}");
+        let (method, content) = match is_post(number) {
+            true => ("POST", format!("content of {number}")),
+            false => ("GET", String::new()),
         };
+        let expected = format!("{method} {path} {content}");
+        let request = Request::builder().method(method).uri(path).body(Full::from(content));
         let answer = match self.service.ready().await {
             Ok(service) => service.call(request.unwrap()).await,
             Err(error) => Err(error),
