@@ -29,7 +29,7 @@ use crate::{
 /// So many GETs a second, and a tenth as many POSTs besides.
 pub(crate) const RATE: u32 = 2_000;
 /// How long one try may take.
-const TRY: Duration = Duration::from_millis(250);
+pub(crate) const TRY: Duration = Duration::from_millis(250);
 /// What the client gives a backend, whatever is above it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -53,8 +53,9 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) number: u64,
-    /// When it was its time to be sent.
+    /// When it was its time to be sent, and when it was.
     pub(crate) due: Instant,
+    pub(crate) sent: Instant,
     pub(crate) ended: Instant,
     pub(crate) end: End,
 }
@@ -139,11 +140,13 @@ impl Caller {
             }
             let caller = self.clone();
             requests.spawn(async move {
+                let sent = Instant::now();
                 let end = caller.ask(number).await;
                 let ended = Instant::now();
                 Answer {
                     number,
                     due,
+                    sent,
                     ended,
                     end,
                 }

@@ -15,7 +15,7 @@ use std::{
 use equipoise::{ErrorKind, RoundRobin};
 
 use self::{
-    caller::{Answer, End, RATE},
+    caller::{Answer, End, RATE, TRY},
     drill::{Drill, Report},
     fault::Fault,
 };
@@ -31,16 +31,30 @@ async fn drill(fault: Fault) -> Report {
         during: Duration::from_secs(3),
         after: Duration::from_secs(1),
     };
-    // In turns: a strategy that goes by load would spare some of the bad by itself.
-    let report = drill.hold(fault, RoundRobin::new()).await;
-    println!("{fault:?}: {}", report.told());
     let seconds = (drill.before + drill.during + drill.after).as_secs_f64();
-    let rate = report.answers.iter().filter(|answer| !answer.is_post()).count() as f64 / seconds;
-    assert!(rate > 0.95 * f64::from(RATE), "{rate} a second");
-    report.is_accounted_for();
-    report.keeps_posts_at_one_backend();
-    report.stays_within_the_budget();
-    report
+    let mut held = Vec::new();
+    // If others needed the machine it was no drill, whatever came of it.
+    while held.len() < 5 {
+        // In turns: a strategy that goes by load would spare some of the bad by itself.
+        let report = drill.hold(fault, RoundRobin::new()).await;
+        let rate = report.answers.iter().filter(|answer| !answer.is_post()).count() as f64 / seconds;
+        let late = report
+            .answers
+            .iter()
+            .map(|answer| answer.sent - answer.due)
+            .max()
+            .unwrap();
+        let pace = format!("{rate:.0} a second, {} ms late", late.as_millis());
+        println!("{fault:?}, {pace}: {}", report.told());
+        if rate > 0.95 * f64::from(RATE) && late < TRY / 2 {
+            report.is_accounted_for();
+            report.keeps_posts_at_one_backend();
+            report.stays_within_the_budget();
+            return report;
+        }
+        held.push(pace);
+    }
+    panic!("the machine did not bear it: {held:?}");
 }
 
 impl Report {
