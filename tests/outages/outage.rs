@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use equipoise::{HealthCheck, OutlierDetection, http::HttpEndpoint, probes};
+use equipoise::{OutlierDetection, http::HttpEndpoint};
 
 use crate::{
-    backend::{Backend, HEALTH},
+    backend::Backend,
     balancer::{Balancer, Traffic},
+    check::check,
 };
 
 /// How long a fault is looked at.
@@ -24,15 +25,6 @@ pub(crate) struct Outage {
     backends: Vec<Backend>,
     balancers: [Balancer; 4],
     _traffic: [Traffic; 4],
-}
-
-/// The defaults, but that they are sooner.
-pub(crate) fn check() -> HealthCheck<HttpEndpoint> {
-    HealthCheck::new(probes::Http::get(HEALTH).unwrap())
-        .with_interval(Duration::from_millis(250))
-        .and_then(|check| check.with_timeout(Duration::from_millis(300)))
-        .and_then(|check| check.with_transition_interval(Duration::from_millis(50)))
-        .unwrap()
 }
 
 impl Outage {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::{
     backend::{Backend, NEVER},
     balancer::{Balancer, becomes, told},
-    outage::check,
+    check::check,
 };
 
 const RATE: u32 = 2000;

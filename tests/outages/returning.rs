@@ -7,7 +7,7 @@ use equipoise::{EjectionReason, Event, Health, OutlierDetection, SlowStart};
 use crate::{
     backend::{Backend, Manner},
     balancer::{Balancer, becomes, told},
-    outage::check,
+    check::check,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
