@@ -85,7 +85,7 @@ impl RetryBudget {
         }
     }
 
-    fn with(ratio: f64, per_second: f64) -> Self {
+    pub(super) fn with(ratio: f64, per_second: f64) -> Self {
         Self(Arc::new(Account {
             ratio,
             floor: per_second * WINDOW as f64,
@@ -104,9 +104,20 @@ impl RetryBudget {
         }
     }
 
-    /// Takes one try; false if there is none.
+    /// Takes one try; false if there is none, which counts as well.
     pub(super) fn withdraw(&self, now: Instant) -> bool {
-        self.0.turn(now).withdraw(self.0.ratio, self.0.floor)
+        let mut book = self.0.turn(now);
+        let is_left = book.is_left(self.0.ratio, self.0.floor);
+        book.current().wishes += 1;
+        is_left
+    }
+
+    /// The same where a refusal is forgotten: for what may always be as much as this, and never more.
+    pub(super) fn withdraw_if_left(&self, now: Instant) -> bool {
+        let mut book = self.0.turn(now);
+        let is_left = book.is_left(self.0.ratio, self.0.floor);
+        book.current().wishes += u64::from(is_left);
+        is_left
     }
 
     /// One that was taken has not been made.
@@ -157,13 +168,12 @@ impl Book {
         &mut self.slices[latest as usize % WINDOW]
     }
 
-    fn withdraw(&mut self, ratio: f64, floor: f64) -> bool {
+    fn is_left(&self, ratio: f64, floor: f64) -> bool {
         let latest = self.latest();
         let is_recent = |slice: &&Slice| slice.second + WINDOW as u64 > latest;
         let recent = || self.slices.iter().filter(is_recent);
         let deposits: u64 = recent().map(|slice| slice.deposits).sum();
         let wishes: u64 = recent().map(|slice| slice.wishes).sum();
-        self.current().wishes += 1;
         (wishes + 1) as f64 <= deposits as f64 * ratio + floor
     }
 }

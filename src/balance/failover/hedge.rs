@@ -5,16 +5,22 @@ use std::{
     time::Duration,
 };
 
+use super::RetryBudget;
 use crate::selector::ParameterError;
 
 /// When a request that has no answer yet is sent to a second backend as well; the first good answer counts, and the
-/// other request is cancelled (Dean and Barroso, ["The tail at scale"], CACM 2013, "hedged requests"). Each is taken from the
-/// [budget](super::RetryBudget).
+/// other request is cancelled (Dean and Barroso, ["The tail at scale"], CACM 2013, "hedged requests").
+///
+/// Each is taken from the [budget](super::RetryBudget), and besides there are no more than a share of the requests that
+/// succeed within 10 s, and one each 10 s: when all requests take longer than before, as in an overload, all would be hedged,
+/// which makes them take longer still. (Finagle's [`BackupRequestFilter`] has a bound on the extra load for the same reason.)
 ///
 /// ["The tail at scale"]: https://research.google/pubs/the-tail-at-scale/
+/// [`BackupRequestFilter`]: https://twitter.github.io/finagle/docs/com/twitter/finagle/client/BackupRequestFilter$.html
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hedge {
     pub(super) when: When,
+    share: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,15 +30,14 @@ pub(super) enum When {
 }
 
 impl Hedge {
-    /// After a fixed time, however long requests take.
+    /// After a fixed time, however long requests take; 5 % of them unless said [otherwise](Hedge::with_share).
     pub fn after(delay: Duration) -> Self {
         let when = When::After(delay);
-        Self { when }
+        Self { when, share: 0.05 }
     }
 
     /// Once it has taken longer than this part of the requests before it, above 0 and below 1, such as 0.95; none of the
-    /// first 100 requests. As soon as all take longer than before many more are hedged than that part, as far as the budget
-    /// allows it: at a load of 0.8 and more let it be no larger than the part that is to be.
+    /// first 100 requests. The share that is hedged is what is left, here 5 %, unless said [otherwise](Hedge::with_share).
     ///
     /// # Errors
     /// For what is out of this range, or no number.
@@ -41,8 +46,24 @@ impl Hedge {
             let allowed = "a number above 0 and below 1";
             return Err(ParameterError::of("Hedge", "quantile", quantile, allowed));
         }
-        let when = When::Quantile(quantile);
-        Ok(Self { when })
+        let (when, share) = (When::Quantile(quantile), 1.0 - quantile);
+        Ok(Self { when, share })
+    }
+
+    /// How many of the requests may be hedged at most, from 0 to 1.
+    ///
+    /// # Errors
+    /// For what is out of this range, or no number.
+    pub fn with_share(self, share: f64) -> Result<Self, ParameterError> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(ParameterError::of("Hedge", "share", share, "a number from 0 to 1"));
+        }
+        Ok(Self { share, ..self })
+    }
+
+    /// What hedges are taken from, besides the budget of all tries.
+    pub(super) fn budget(&self) -> RetryBudget {
+        RetryBudget::with(self.share, 0.1)
     }
 }
 
@@ -168,5 +189,8 @@ mod tests {
             assert!(Hedge::after_quantile(quantile).is_err(), "{quantile}");
         }
         assert!(Hedge::after_quantile(0.999).is_ok());
+        for share in [-0.1, 1.1, f64::NAN] {
+            assert!(Hedge::after(Duration::ZERO).with_share(share).is_err(), "{share}");
+        }
     }
 }

@@ -152,6 +152,7 @@ impl<P: Clone, D: Clone> Layer<D> for FailoverLayer<P> {
             policy: self.policy.clone(),
             settings: self.settings,
             budget: self.budget.clone(),
+            hedges: self.settings.hedge.map(|hedge| hedge.budget()),
             estimate,
             random: Mutex::new(Generator::new(seed)),
             clock: OnceLock::new(),

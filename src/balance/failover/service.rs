@@ -36,6 +36,8 @@ pub(super) struct Shared<D, P> {
     pub(super) policy: P,
     pub(super) settings: Settings,
     pub(super) budget: RetryBudget,
+    /// What bounds hedges.
+    pub(super) hedges: Option<RetryBudget>,
     /// Of the latency after which to hedge.
     pub(super) estimate: Option<Estimate>,
     pub(super) random: Mutex<Generator>,
@@ -56,6 +58,9 @@ impl<D, P> Shared<D, P> {
     #[inline]
     pub(super) fn succeeded(&self) {
         self.budget.deposit(|| self.now());
+        if let Some(hedges) = &self.hedges {
+            hedges.deposit(|| self.now());
+        }
     }
 
     /// After how long to hedge, if that is known by now.
@@ -63,6 +68,18 @@ impl<D, P> Shared<D, P> {
         match self.settings.hedge?.when {
             When::After(delay) => Some(delay),
             When::Quantile(_) => self.estimate.as_ref()?.get(),
+        }
+    }
+
+    /// Whether there may be one more hedge, as far as they are concerned.
+    pub(super) fn has_hedge(&self, now: Instant) -> bool {
+        self.hedges.as_ref().is_some_and(|hedges| hedges.withdraw_if_left(now))
+    }
+
+    /// The one that was taken has not been made.
+    pub(super) fn give_back_hedge(&self, now: Instant) {
+        if let Some(hedges) = &self.hedges {
+            hedges.refund(now);
         }
     }
 

@@ -183,3 +183,24 @@ fn who_is_given_up_for_his_time_has_taken_long() {
         assert_eq!(play(500, 40), 1);
     }
 }
+
+/// As in an overload: all take longer than that.
+#[test]
+fn no_more_than_their_share_are_hedged_however_slow_all_are() {
+    for (share, most) in [(0.05, 51), (0.2, 201), (0.0, 1)] {
+        let world = World::new(&["a", "b", "c"], |_, _| AnswerAfter(30 * MS));
+        let hedge = Hedge::after(20 * MS).with_share(share).unwrap();
+        let mut service = FailoverLayer::new(Repeatable).hedge(hedge).layer(world.inner.clone());
+        for request in 0..1_000 {
+            assert!(
+                poll_for(&world, &mut Box::pin(service.call(request)), 100)
+                    .unwrap()
+                    .0
+                    .is_ok()
+            );
+        }
+        let hedges = world.called().len() - 1_000;
+        // What was deposited more than 10 s ago counts no more, but for one each 10 s.
+        assert!((most * 8 / 10..=most + 3).contains(&hedges), "{hedges} of {share}");
+    }
+}

@@ -82,6 +82,7 @@ where
             From::Hedge => {
                 self.course.paid -= 1;
                 self.shared.budget.refund(self.course.now);
+                self.shared.give_back_hedge(self.course.now);
                 // What the first has answered meanwhile, if it has.
                 let last = self.course.last.take().filter(|_| is_alone)?;
                 let verdict = self.shared.policy.judge(self.kept, last.result.as_ref());

@@ -98,7 +98,11 @@ where
             .service
             .get_or_insert_with(|| self.shared.spare.lock().clone());
         let is_ready = matches!(service.poll_ready(cx), Poll::Ready(Ok(())));
-        if !is_ready || !self.shared.policy.may_hedge(self.kept) || !self.prepare(None, false) {
+        if !is_ready || !self.shared.policy.may_hedge(self.kept) || !self.shared.has_hedge(self.course.now) {
+            return;
+        }
+        if !self.prepare(None, false) {
+            self.shared.give_back_hedge(self.course.now);
             return;
         }
         if let (Some(service), Some(sent)) = (&mut self.course.service, self.course.next.take()) {
