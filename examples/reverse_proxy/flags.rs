@@ -40,7 +40,7 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --retry-budget P[,N] how many of the requests that succeed may be sent twice, in percent, and N a second besides;
                        20,10 unless said otherwise
   --hedge WHEN         asks a second backend as well when the first takes longer than a time, such as 50ms, or than this
-                       part of requests, such as 95%; not unless said so
+                       part of requests, such as 95%, and then 5% of them at most; not unless said so
   --replay BYTES       how much of a request's content is kept to be sent again; 65536 unless said otherwise
   --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
 
