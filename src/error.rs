@@ -210,6 +210,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_error_within_is_unsent_as_long_as_it_says_so_of_all_its_tries() {
+        let full = || Error::backend_failed(Some("a"), Error::overloaded("a pool within a pool has no room"));
+        assert!(full().is_unsent());
+        assert!(!full().after(vec!["a".into()], true).is_unsent());
+        let within = Error::backend_failed(Some("a"), Unsent::new("refused")).after(vec!["a".into(), "b".into()], true);
+        assert!(!Error::backend_failed(Some("c"), within).is_unsent());
+        assert!(!Error::timeout(Some("a"), "late").is_unsent());
+    }
+
+    #[test]
     fn an_id_can_not_break_the_line_of_a_message() {
         let error = Error::backend_failed(Some("a\n\u{1b}[2J"), "refused");
         assert_eq!(error.to_string(), r"backend 'a\n\u{1b}[2J' failed");
