@@ -13,6 +13,7 @@ use super::{
     Failover, Hedge, RetryBudget,
     hedge::{Estimate, When},
     service::Shared,
+    settings::Settings,
 };
 use crate::selector::Generator;
 
@@ -42,37 +43,12 @@ pub struct FailoverLayer<P> {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) tries: u32,
-    pub(super) try_timeout: Option<Duration>,
-    pub(super) deadline: Option<Duration>,
-    pub(super) backoff: Duration,
-    pub(super) longest_backoff: Duration,
-    pub(super) hedge: Option<Hedge>,
-}
-
-impl Settings {
-    /// Whether there is anything to do while an answer is waited for.
-    #[inline(always)]
-    pub(super) fn is_timed(&self) -> bool {
-        self.try_timeout.is_some() || self.deadline.is_some() || self.hedge.is_some()
-    }
-}
-
 impl<P> FailoverLayer<P> {
     /// A layer by this policy.
     pub fn new(policy: P) -> Self {
         Self {
             policy,
-            settings: Settings {
-                tries: 3,
-                try_timeout: None,
-                deadline: None,
-                backoff: Duration::from_millis(25),
-                longest_backoff: Duration::from_millis(250),
-                hedge: None,
-            },
+            settings: Settings::default(),
             budget: RetryBudget::new(),
             seed: None,
         }

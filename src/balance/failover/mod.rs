@@ -53,6 +53,7 @@ mod hedge;
 mod layer;
 mod policy;
 mod service;
+mod settings;
 
 pub use budget::RetryBudget;
 pub use future::FailingOver;

@@ -13,8 +13,8 @@ use tower_service::Service;
 use super::{
     FailingOver, FailoverPolicy, Judge, RetryBudget,
     hedge::{Estimate, When},
-    layer::Settings,
     policy::{RawOf, SentOf},
+    settings::Settings,
 };
 use crate::{
     ask::Ask,
