@@ -115,12 +115,12 @@ where
     /// The request's time is over.
     fn give_up_all(&mut self) -> Answer<RawOf<Req, D, P>, Error> {
         self.course.was_sent |= self.course.hedge.take().is_some();
-        // Who had all the time has failed; who came later might have made it.
-        let is_first = self.course.tries == 1;
+        // Who had all the time has failed; who came later, or was not given all of it, might have made it.
+        let had_all = self.course.tries == 1 && self.shared.policy.is_there(self.kept);
         if self.attempt.is_some() {
             self.first_took_until_now();
         }
-        let outcome = if is_first {
+        let outcome = if had_all {
             Outcome::Unreachable
         } else {
             Outcome::Cancelled
