@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     outcome::Outcome,
     pool::Lease,
+    trace,
 };
 
 impl<Req, D, P> Trial<'_, Req, D, P>
@@ -133,20 +134,22 @@ where
             .ids
             .extend(lease.as_ref().map(|lease| lease.backend_id().into()));
         let last = self.course.last.take().filter(|_| lease.is_none());
-        let answer = last.unwrap_or_else(|| {
-            let id = lease.as_ref().map(Lease::backend_id);
-            let result = Err(Error::timeout(id, "the request's time is over"));
-            Answer { result, lease }
-        });
+        let answer = last.unwrap_or_else(|| given_up(lease, "the request's time is over"));
         self.course.end(answer)
     }
 }
 
 /// What a try that took too long comes to.
 fn late<Raw>(lease: Option<Lease>) -> Answer<Raw, Error> {
-    let result = Err(Error::timeout(
-        lease.as_ref().map(Lease::backend_id),
-        "no answer in time",
-    ));
-    Answer { result, lease }
+    given_up(lease, "no answer in time")
+}
+
+/// What was given up, which nobody else tells of.
+fn given_up<Raw>(lease: Option<Lease>, why: &'static str) -> Answer<Raw, Error> {
+    let error = Error::timeout(lease.as_ref().map(Lease::backend_id), why);
+    trace::failed(lease.as_ref().and_then(Lease::pool), &error);
+    Answer {
+        result: Err(error),
+        lease,
+    }
 }
