@@ -64,6 +64,14 @@ pub(crate) fn failed(pool: Option<&str>, error: &Error) {
     }
 }
 
+/// A request got nobody. If it `was_elsewhere` before, what it met there was told, and is what it comes to.
+#[cold]
+pub(crate) fn refused(pool: Option<&str>, was_elsewhere: bool, error: &Error) {
+    if !was_elsewhere {
+        failed(pool, error);
+    }
+}
+
 /// A request's answer says that the backend failed, or broke off.
 #[cfg(feature = "tracing")]
 #[cold]

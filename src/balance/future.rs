@@ -117,7 +117,7 @@ where
                             this.stage.set(Stage::Calling { response, lease });
                         }
                         Err(error) => {
-                            trace::failed(acquire.pool().shared().name(), &error);
+                            trace::refused(acquire.pool().shared().name(), acquire.was_elsewhere(), &error);
                             return Poll::Ready(Answer {
                                 result: Err(error),
                                 lease: None,

@@ -79,7 +79,7 @@ where
                 let inner = std::mem::replace(&mut self.inner, spare);
                 if self.pool.shared().patience(refusal).is_none() {
                     let error = refusal.into();
-                    trace::failed(self.pool.shared().name(), &error);
+                    trace::refused(self.pool.shared().name(), !ask.tried().is_empty(), &error);
                     return Dispatching::failed(error, self.protocol.clone());
                 }
                 let acquire = self.pool.acquire(ask.clone());

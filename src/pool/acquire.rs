@@ -39,6 +39,11 @@ impl<B: Backend, S: Selector<B>> Acquire<B, S> {
         &self.pool
     }
 
+    /// Whether the request has tried others.
+    pub(crate) fn was_elsewhere(&self) -> bool {
+        !self.ask.tried().is_empty()
+    }
+
     /// Comes to the gate: served at once, turned away, or into the queue.
     fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Lease<Arc<B>>, Error>> {
         let refusal = match self.pool.try_pick(&self.ask) {

@@ -1,10 +1,11 @@
 //! One event for each change of state and each failed request, none for a pick that goes well, few fields.
 #![cfg(feature = "tracing")]
 
-use std::{cell::RefCell, io, sync::Once};
+use std::{cell::RefCell, io, sync::Once, time::Duration};
 
 use equipoise::{
-    BalanceLayer, Outcome,
+    BalanceLayer, FailoverLayer, Hedge, Outcome,
+    balance::Repeatable,
     testing::{Reply, Scripted},
 };
 use tower::{Layer, Service};
@@ -91,4 +92,47 @@ fn every_failed_request_is_one_event_and_one_that_goes_well_none() {
     assert!(call().is_err());
     let nobody = "WARN equipoise::request: failed kind=\"unavailable\" error=unavailable: no member can be picked";
     assert_eq!(told(), [nobody]);
+}
+
+#[test]
+fn a_try_that_was_given_up_is_told_and_that_nobody_else_was_there_is_not() {
+    listen();
+    let clock = ManualClock::new();
+    let (pool, _driver) = Pool::builder_on(clock.clock()).backend(endpoint("a")).build();
+    let backends = Scripted::<&str, &str>::new(clock.clock());
+    let replies = [
+        Reply::never(),
+        Reply::error("no such luck"),
+        Reply::ok("well"),
+        Reply::never(),
+    ];
+    backends.script("a", replies);
+    let balanced = BalanceLayer::new(pool.clone()).layer(backends);
+    let hedge = Hedge::after(Duration::from_secs(1));
+    let layer = FailoverLayer::new(Repeatable).hedge(hedge);
+    let play = |layer: FailoverLayer<Repeatable>| {
+        let mut call = Box::pin(layer.layer(balanced.clone()).call("ask"));
+        loop {
+            match poll_once(&mut call) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => clock.advance(Duration::from_millis(500)),
+            }
+        }
+    };
+    let wide = "WARN equipoise::request: ";
+    let told = || {
+        told()
+            .into_iter()
+            .filter(|line| line.starts_with("WARN"))
+            .collect::<Vec<_>>()
+    };
+    assert!(play(layer.clone().try_timeout(Duration::from_secs(3))).is_ok());
+    let lines = [
+        "failed backend=\"a\" kind=\"timeout\" error=timeout: no answer in time at backend 'a'",
+        "failed backend=\"a\" kind=\"backend\" error=no such luck",
+    ];
+    assert_eq!(told(), lines.map(|line| format!("{wide}{line}")));
+
+    assert!(play(layer.deadline(Duration::from_secs(3))).is_err());
+    assert_eq!(told().len(), 1, "that its time is over");
 }

@@ -81,7 +81,8 @@ impl<P> FailoverLayer<P> {
     }
 
     /// How long a request may take until its answer begins, all tries and waits together; as long as it takes unless said
-    /// otherwise. It counts as a failure of the first backend if that had all the time for itself; a later one's is cancelled.
+    /// otherwise. It counts as a failure of the first backend if that had all the time for itself; a later one's is
+    /// cancelled, and so is one for which the caller has not given all of the request's content.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = Some(deadline);
         self

@@ -238,3 +238,13 @@ fn no_try_is_over_while_its_maker_has_more_to_give() {
     assert_eq!((result.unwrap().as_str(), passed), ("b", 450));
     assert_eq!(world.tally("a").failed, 1);
 }
+
+#[test]
+fn who_was_not_given_all_of_it_until_the_deadline_has_not_failed() {
+    let world = World::new(&["a"], |_, _| Never);
+    let policy = There(world.clock.clone(), world.clock.now() + 420 * MS);
+    let mut call = world.call(FailoverLayer::new(policy).deadline(100 * MS));
+    let (result, passed) = within(&world, &mut call, 1_000).unwrap();
+    assert_eq!((result.unwrap_err().kind(), passed), (ErrorKind::Timeout, 100));
+    assert_eq!((world.tally("a").failed, world.tally("a").cancelled), (0, 1));
+}

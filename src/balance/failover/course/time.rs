@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     outcome::Outcome,
     pool::Lease,
+    trace,
 };
 
 impl<Req, D, P> Trial<'_, Req, D, P>
@@ -115,12 +116,12 @@ where
     /// The request's time is over.
     fn give_up_all(&mut self) -> Answer<RawOf<Req, D, P>, Error> {
         self.course.was_sent |= self.course.hedge.take().is_some();
-        // Who had all the time has failed; who came later might have made it.
-        let is_first = self.course.tries == 1;
+        // Who had all the time has failed; who came later, or was not given all of it, might have made it.
+        let had_all = self.course.tries == 1 && self.shared.policy.is_there(self.kept);
         if self.attempt.is_some() {
             self.first_took_until_now();
         }
-        let outcome = if is_first {
+        let outcome = if had_all {
             Outcome::Unreachable
         } else {
             Outcome::Cancelled
@@ -133,20 +134,22 @@ where
             .ids
             .extend(lease.as_ref().map(|lease| lease.backend_id().into()));
         let last = self.course.last.take().filter(|_| lease.is_none());
-        let answer = last.unwrap_or_else(|| {
-            let id = lease.as_ref().map(Lease::backend_id);
-            let result = Err(Error::timeout(id, "the request's time is over"));
-            Answer { result, lease }
-        });
+        let answer = last.unwrap_or_else(|| given_up(lease, "the request's time is over"));
         self.course.end(answer)
     }
 }
 
 /// What a try that took too long comes to.
 fn late<Raw>(lease: Option<Lease>) -> Answer<Raw, Error> {
-    let result = Err(Error::timeout(
-        lease.as_ref().map(Lease::backend_id),
-        "no answer in time",
-    ));
-    Answer { result, lease }
+    given_up(lease, "no answer in time")
+}
+
+/// What was given up, which nobody else tells of.
+fn given_up<Raw>(lease: Option<Lease>, why: &'static str) -> Answer<Raw, Error> {
+    let error = Error::timeout(lease.as_ref().map(Lease::backend_id), why);
+    trace::failed(lease.as_ref().and_then(Lease::pool), &error);
+    Answer {
+        result: Err(error),
+        lease,
+    }
 }
