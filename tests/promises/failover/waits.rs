@@ -238,3 +238,21 @@ fn no_try_is_over_while_its_maker_has_more_to_give() {
     assert_eq!((result.unwrap().as_str(), passed), ("b", 450));
     assert_eq!(world.tally("a").failed, 1);
 }
+
+/// A try that is over has no time any more.
+#[test]
+fn a_wait_is_not_ended_by_the_time_of_the_try_before_it() {
+    let world = World::new(&["a"], |_, times| if times > 1 { Good } else { FailAfter(10 * MS) });
+    let layer = FailoverLayer::new(Back(Verdict::Later(700 * MS))).try_timeout(50 * MS);
+    let (result, passed) = within(&world, &mut world.call(layer), 1_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed), ("a", 710));
+}
+
+#[test]
+fn a_try_of_no_time_ends_while_its_maker_has_more_to_give() {
+    let world = World::new(&["a", "b"], |id, _| if id == "a" { Never } else { Good });
+    let policy = There(world.clock.clone(), world.clock.now() + 10 * MS);
+    let mut call = world.call(FailoverLayer::new(policy).try_timeout(Duration::ZERO));
+    let (result, passed) = within(&world, &mut call, 1_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed), ("b", 10));
+}

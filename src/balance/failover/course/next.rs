@@ -28,6 +28,10 @@ where
             From::Attempt => self.course.hedge.is_none(),
             From::Hedge => self.attempt.is_none(),
         };
+        if from == From::Attempt {
+            // The time of a try that is over would wake who waits, again and again.
+            self.course.try_ends = None;
+        }
         if is_refusal(&answer) {
             return self.refused(answer, from, is_alone);
         }

@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Ended, From, Hedged, Stage, Trial};
@@ -20,6 +20,9 @@ use crate::{
     pool::Lease,
 };
 
+/// The least time between two looks at whether a request is all there, however short its tries may be.
+const LEAST_LOOK: Duration = Duration::from_millis(1);
+
 impl<Req, D, P> Trial<'_, Req, D, P>
 where
     P: FailoverPolicy<Req>,
@@ -34,11 +37,11 @@ where
         }
         let is_there = self.shared.policy.is_there(self.kept);
         if is_due(self.course.try_ends) && !is_there {
-            self.course.try_ends = self.end_of_try();
+            let later = self.course.now + LEAST_LOOK;
+            self.course.try_ends = self.end_of_try().map(|ends| ends.max(later));
             return Poll::Ready(None);
         }
         if is_due(self.course.try_ends) && self.attempt.is_some() {
-            self.course.try_ends = None;
             self.first_took_until_now();
             let attempt = self.attempt.as_mut().as_pin_mut();
             let lease = attempt.and_then(|attempt| attempt.give_up(Outcome::Unreachable));
