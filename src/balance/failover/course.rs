@@ -46,9 +46,15 @@ pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     is_paid: bool,
     /// That it was waited for, as it was asked for.
     is_rested: bool,
-    /// How many tries were made, and how many of them were paid for.
+    /// How many tries were made, hedges included, and how many of them were paid for.
     tries: u32,
     paid: u32,
+    /// The first is under way, or has been until now.
+    is_first: bool,
+    /// And it did not wait for its backend.
+    has_all_the_time: bool,
+    /// Before which nobody is to be asked, by the word of one who was.
+    not_before: Option<Instant>,
     /// How often all who were open have been tried.
     round: u32,
     /// The members that were tried by whoever is around this.
@@ -80,7 +86,8 @@ enum From {
 }
 
 impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
-    pub(super) fn new<P>(shared: &Shared<D, P>, ask: &Ask) -> Self {
+    /// Of a request whose first try has its backend, or has none yet.
+    pub(super) fn new<P>(shared: &Shared<D, P>, ask: &Ask, has_backend: bool) -> Self {
         let now = shared.now();
         let after = |delay: Duration| now.checked_add(delay);
         Self {
@@ -98,6 +105,9 @@ impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
             is_rested: false,
             tries: 1,
             paid: 0,
+            is_first: true,
+            has_all_the_time: has_backend,
+            not_before: None,
             round: 0,
             others: ask.tried().to_vec(),
             tried: Vec::new(),
@@ -241,6 +251,7 @@ where
         };
         self.attempt.set(Some(service.dispatch(self.ask, sent)));
         self.course.tries += 1;
+        (self.course.is_first, self.course.has_all_the_time) = (false, false);
         self.course.try_ends = None;
         self.course.stage = Stage::UnderWay;
         Poll::Ready(None)

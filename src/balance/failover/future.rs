@@ -91,9 +91,15 @@ where
             };
         }
         let ask = this.ask.get_or_insert_default();
+        let has_backend = || {
+            this.attempt
+                .as_ref()
+                .as_pin_ref()
+                .is_some_and(|attempt| attempt.member().is_some())
+        };
         let course = this
             .course
-            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, ask)));
+            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, ask, has_backend())));
         let trial = Trial {
             attempt: this.attempt,
             kept,

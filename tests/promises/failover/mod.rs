@@ -1,5 +1,6 @@
 //! A request that failed goes to another backend.
 
+mod any;
 mod hedging;
 mod tries;
 mod waits;

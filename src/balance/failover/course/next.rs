@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use super::{Ended, From, LONGEST, Stage, Trial};
 use crate::{
     balance::{
-        Answer, Dispatch,
+        Answer, Dispatch, Dispatched,
         failover::{
             FailoverPolicy, Judge, Verdict,
             policy::{RawOf, SentOf},
         },
     },
     error::{Error, ErrorKind},
+    outcome::Outcome,
     pool::Lease,
     trace,
 };
@@ -24,7 +25,7 @@ where
 {
     /// One has answered.
     pub(super) fn answered(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From) -> Ended<Req, D, P> {
-        let is_alone = match from {
+        let mut is_alone = match from {
             From::Attempt => self.course.hedge.is_none(),
             From::Hedge => self.attempt.is_none(),
         };
@@ -62,7 +63,18 @@ where
             self.ask.add_tried(member);
         }
         if verdict == Verdict::Failure {
+            self.cancel();
             return Some(self.course.end(answer));
+        }
+        if let Verdict::Later(wait) = verdict {
+            let until = self.course.now.checked_add(wait.min(LONGEST));
+            self.course.not_before = self.course.not_before.max(until);
+            // One that waits for a backend would be sent before that.
+            let waiting = self.course.hedge.take_if(|hedge| hedge.attempt.member().is_none());
+            if waiting.is_some() {
+                self.unmake_hedge();
+                is_alone = true;
+            }
         }
         if !is_alone {
             // The other may do better.
@@ -74,19 +86,38 @@ where
 
     /// The first try took so long, or would have taken longer.
     pub(super) fn first_took_until_now(&self) {
-        if self.course.tries == 1 {
+        if self.course.is_first {
             self.shared
                 .took(self.course.now.saturating_duration_since(self.course.began));
         }
+    }
+
+    /// Gives up whoever is under way, who may well have been sent something.
+    pub(super) fn cancel(&mut self) {
+        let attempt = self.attempt.as_mut().as_pin_mut();
+        let attempt = attempt.and_then(|attempt| attempt.give_up(Outcome::Cancelled));
+        self.attempt.set(None);
+        let hedge = self.course.hedge.take();
+        let hedge = hedge.and_then(|mut hedge| hedge.attempt.as_mut().give_up(Outcome::Cancelled));
+        for lease in [attempt, hedge].into_iter().flatten() {
+            self.course.was_sent = true;
+            self.course.ids.push(lease.backend_id().into());
+        }
+    }
+
+    /// A hedge came to nobody.
+    fn unmake_hedge(&mut self) {
+        self.course.tries -= 1;
+        self.course.paid -= 1;
+        self.shared.budget.refund(self.course.now);
+        self.shared.give_back_hedge(self.course.now);
     }
 
     /// Nobody was to be had.
     fn refused(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From, is_alone: bool) -> Ended<Req, D, P> {
         match from {
             From::Hedge => {
-                self.course.paid -= 1;
-                self.shared.budget.refund(self.course.now);
-                self.shared.give_back_hedge(self.course.now);
+                self.unmake_hedge();
                 // What the first has answered meanwhile, if it has.
                 let last = self.course.last.take().filter(|_| is_alone)?;
                 let verdict = self.shared.policy.judge(self.kept, last.result.as_ref());
@@ -94,7 +125,10 @@ where
             }
             From::Attempt if !is_alone => None,
             // Of those not tried yet nobody is open.
-            From::Attempt if !self.course.tried.is_empty() => self.go_around(answer),
+            From::Attempt if !self.course.tried.is_empty() => {
+                self.course.tries -= 1;
+                self.go_around(answer)
+            }
             From::Attempt => Some(self.course.end(answer)),
         }
     }
@@ -102,10 +136,7 @@ where
     /// Another try, if there may be one; what it goes by otherwise.
     fn try_again(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, verdict: Verdict) -> Ended<Req, D, P> {
         let is_free = verdict == Verdict::Unsent && self.course.round == 0;
-        let until = match verdict {
-            Verdict::Later(wait) => self.course.now.checked_add(wait.min(LONGEST)),
-            _ => None,
-        };
+        let until = self.course.not_before.filter(|until| *until > self.course.now);
         if !self.prepare(until, is_free) {
             return Some(self.course.end(answer));
         }

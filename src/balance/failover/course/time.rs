@@ -111,22 +111,20 @@ where
         if let (Some(service), Some(sent)) = (&mut self.course.service, self.course.next.take()) {
             let ask = self.ask.clone().with_tried(member);
             let attempt = Box::pin(service.dispatch(&ask, sent));
+            self.course.tries += 1;
             self.course.hedge = Some(Hedged { attempt, ends: None });
         }
     }
 
     /// The request's time is over.
     fn give_up_all(&mut self) -> Answer<RawOf<Req, D, P>, Error> {
-        self.course.was_sent |= self.course.hedge.take().is_some();
-        // Who had all the time has failed; who came later might have made it.
-        let is_first = self.course.tries == 1;
         if self.attempt.is_some() {
             self.first_took_until_now();
         }
-        let outcome = if is_first {
-            Outcome::Unreachable
-        } else {
-            Outcome::Cancelled
+        // Who had all the time has failed; who came later might have made it.
+        let outcome = match self.course.has_all_the_time {
+            true => Outcome::Unreachable,
+            false => Outcome::Cancelled,
         };
         let attempt = self.attempt.as_mut().as_pin_mut();
         let lease = attempt.and_then(|attempt| attempt.give_up(outcome));
@@ -135,6 +133,7 @@ where
         self.course
             .ids
             .extend(lease.as_ref().map(|lease| lease.backend_id().into()));
+        self.cancel();
         let last = self.course.last.take().filter(|_| lease.is_none());
         let answer = last.unwrap_or_else(|| {
             let id = lease.as_ref().map(Lease::backend_id);
