@@ -36,7 +36,7 @@ pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     stage: Stage,
     /// Of the one try, or the first of two that are under way.
     try_ends: Option<Instant>,
-    hedge: Option<Hedged<D::Dispatching>>,
+    pub(super) hedge: Option<Hedged<D::Dispatching>>,
     hedge_at: Option<Instant>,
     /// A clone that tries are made with, ready or being made so.
     service: Option<D>,
@@ -74,8 +74,8 @@ enum Stage {
     Launching,
 }
 
-struct Hedged<F> {
-    attempt: Pin<Box<F>>,
+pub(super) struct Hedged<F> {
+    pub(super) attempt: Pin<Box<F>>,
     ends: Option<Instant>,
 }
 
@@ -114,6 +114,24 @@ impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
             ids: Vec::new(),
             was_sent: false,
             last: None,
+        }
+    }
+
+    /// Whether any try that is over was sent something, or the hedge that is not.
+    pub(super) fn was_sent(&self) -> bool {
+        self.was_sent || (self.hedge.as_ref()).is_some_and(|hedge| hedge.attempt.was_sent())
+    }
+
+    /// Who was tried for this answer.
+    fn note(&mut self, answer: &Answer<D::Raw, Error>) {
+        let before = self.ids.len();
+        // A service within has tried more than the last.
+        if let Err(error) = &answer.result {
+            self.ids.extend(error.tried().map(Box::from));
+        }
+        if self.ids.len() == before {
+            self.ids
+                .extend(answer.lease.as_ref().map(|lease| lease.backend_id().into()));
         }
     }
 

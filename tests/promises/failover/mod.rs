@@ -2,6 +2,7 @@
 
 mod any;
 mod hedging;
+mod nested;
 mod tries;
 mod waits;
 

@@ -37,9 +37,7 @@ where
             return self.refused(answer, from, is_alone);
         }
         let member = answer.lease.as_ref().map(Lease::member);
-        self.course
-            .ids
-            .extend(answer.lease.as_ref().map(|lease| lease.backend_id().into()));
+        self.course.note(&answer);
         let verdict = self.shared.policy.judge(self.kept, answer.result.as_ref());
         match verdict {
             Verdict::Success => {
@@ -92,17 +90,23 @@ where
         }
     }
 
-    /// Gives up whoever is under way, who may well have been sent something.
+    /// Whether anything was sent to anybody by now.
+    pub(super) fn was_sent(&self) -> bool {
+        let attempt = self.attempt.as_ref().as_pin_ref();
+        self.course.was_sent() || attempt.is_some_and(|attempt| attempt.was_sent())
+    }
+
+    /// Gives up whoever is under way.
     pub(super) fn cancel(&mut self) {
+        self.course.was_sent = self.was_sent();
         let attempt = self.attempt.as_mut().as_pin_mut();
         let attempt = attempt.and_then(|attempt| attempt.give_up(Outcome::Cancelled));
         self.attempt.set(None);
         let hedge = self.course.hedge.take();
         let hedge = hedge.and_then(|mut hedge| hedge.attempt.as_mut().give_up(Outcome::Cancelled));
-        for lease in [attempt, hedge].into_iter().flatten() {
-            self.course.was_sent = true;
-            self.course.ids.push(lease.backend_id().into());
-        }
+        let leases = [attempt, hedge].into_iter().flatten();
+        let ids = leases.map(|lease| lease.backend_id().into());
+        self.course.ids.extend(ids);
     }
 
     /// A hedge came to nobody.
@@ -135,7 +139,15 @@ where
 
     /// Another try, if there may be one; what it goes by otherwise.
     fn try_again(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, verdict: Verdict) -> Ended<Req, D, P> {
-        let is_free = verdict == Verdict::Unsent && self.course.round == 0;
+        let member = answer.lease.as_ref().map(Lease::member);
+        let times = self
+            .course
+            .tried
+            .iter()
+            .filter(|(tried, _)| Some(*tried) == member)
+            .count();
+        // Who comes to nobody would come there for ever.
+        let is_free = verdict == Verdict::Unsent && self.course.round == 0 && times == 1;
         let until = self.course.not_before.filter(|until| *until > self.course.now);
         if !self.prepare(until, is_free) {
             return Some(self.course.end(answer));
@@ -205,8 +217,10 @@ where
     }
 }
 
-/// The pool had nobody for it.
+/// The pool had nobody for it, and not only for the last try of a service within.
 fn is_refusal<Raw>(answer: &Answer<Raw, Error>) -> bool {
-    let kind = answer.result.as_ref().err().map(Error::kind);
-    answer.lease.is_none() && matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::Overloaded))
+    let is_refusal = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded) && error.tried().next().is_none()
+    };
+    answer.lease.is_none() && answer.result.as_ref().is_err_and(is_refusal)
 }

@@ -126,10 +126,10 @@ where
             true => Outcome::Unreachable,
             false => Outcome::Cancelled,
         };
+        self.course.was_sent = self.was_sent();
         let attempt = self.attempt.as_mut().as_pin_mut();
         let lease = attempt.and_then(|attempt| attempt.give_up(outcome));
         self.attempt.set(None);
-        self.course.was_sent |= lease.is_some();
         self.course
             .ids
             .extend(lease.as_ref().map(|lease| lease.backend_id().into()));
