@@ -49,6 +49,11 @@ pub trait Dispatched<Raw, E>: Future<Output = Answer<Raw, E>> {
     /// The member that the request is at: none while it waits for one, and once there is an answer.
     fn member(&self) -> Option<MemberId>;
 
+    /// Whether anything of the request may have been sent to anybody until now; so unless that is known better.
+    fn was_sent(&self) -> bool {
+        true
+    }
+
     /// Gives the request up, which is to be counted so: what it is polled for no more. What it was at is in the lease.
     fn give_up(self: Pin<&mut Self>, outcome: Outcome) -> Option<Lease>;
 }

@@ -148,6 +148,10 @@ where
         }
     }
 
+    fn was_sent(&self) -> bool {
+        self.member().is_some()
+    }
+
     fn give_up(self: Pin<&mut Self>, outcome: Outcome) -> Option<Lease> {
         let mut this = self.project();
         let lease = match this.stage.as_mut().project() {

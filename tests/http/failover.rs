@@ -179,6 +179,25 @@ fn only_idempotent_requests_are_sent_twice() {
     }
 }
 
+/// A connection on which a request was sent may end so as well: Linux reports what a router has said of it, or that there is
+/// no route any more, once it has given up to send again (`tcp_write_err`, net/ipv4/tcp_timer.c).
+#[test]
+fn a_host_that_is_out_of_reach_may_have_been_within_it() {
+    for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable] {
+        let world = World::new(move |_| Err(io::Error::from(kind).into()));
+        let (result, _) = world.send(FailoverLayer::http(), request(&Method::POST));
+        assert!(!result.unwrap_err().is_unsent());
+        assert_eq!(world.times(), 1, "{kind}");
+        // Who makes connections knows better.
+        let unsent = move || Err(Unsent::new(io::Error::from(kind)).into());
+        let world = World::new(move |times| if times == 0 { unsent() } else { status(200) });
+        assert_eq!(
+            world.send(FailoverLayer::http(), request(&Method::POST)).0.unwrap(),
+            200
+        );
+    }
+}
+
 #[test]
 fn what_is_said_to_be_repeatable_is_repeated() {
     let policy = HttpFailover::new().repeatable(|_, headers| headers.contains_key("idempotency-key"));

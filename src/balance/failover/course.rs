@@ -36,7 +36,7 @@ pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     stage: Stage,
     /// Of the one try, or the first of two that are under way.
     try_ends: Option<Instant>,
-    hedge: Option<Hedged<D::Dispatching>>,
+    pub(super) hedge: Option<Hedged<D::Dispatching>>,
     hedge_at: Option<Instant>,
     /// A clone that tries are made with, ready or being made so.
     service: Option<D>,
@@ -46,9 +46,15 @@ pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     is_paid: bool,
     /// That it was waited for, as it was asked for.
     is_rested: bool,
-    /// How many tries were made, and how many of them were paid for.
+    /// How many tries were made, hedges included, and how many of them were paid for.
     tries: u32,
     paid: u32,
+    /// The first is under way, or has been until now.
+    is_first: bool,
+    /// And it did not wait for its backend.
+    has_all_the_time: bool,
+    /// Before which nobody is to be asked, by the word of one who was.
+    not_before: Option<Instant>,
     /// How often all who were open have been tried.
     round: u32,
     /// The members that were tried by whoever is around this.
@@ -68,8 +74,8 @@ enum Stage {
     Launching,
 }
 
-struct Hedged<F> {
-    attempt: Pin<Box<F>>,
+pub(super) struct Hedged<F> {
+    pub(super) attempt: Pin<Box<F>>,
     ends: Option<Instant>,
 }
 
@@ -80,7 +86,8 @@ enum From {
 }
 
 impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
-    pub(super) fn new<P>(shared: &Shared<D, P>, ask: &Ask) -> Self {
+    /// Of a request whose first try has its backend, or has none yet.
+    pub(super) fn new<P>(shared: &Shared<D, P>, ask: &Ask, has_backend: bool) -> Self {
         let now = shared.now();
         let after = |delay: Duration| now.checked_add(delay);
         Self {
@@ -98,12 +105,33 @@ impl<Sent, D: Dispatch<Sent>> Course<Sent, D> {
             is_rested: false,
             tries: 1,
             paid: 0,
+            is_first: true,
+            has_all_the_time: has_backend,
+            not_before: None,
             round: 0,
             others: ask.tried().to_vec(),
             tried: Vec::new(),
             ids: Vec::new(),
             was_sent: false,
             last: None,
+        }
+    }
+
+    /// Whether any try that is over was sent something, or the hedge that is not.
+    pub(super) fn was_sent(&self) -> bool {
+        self.was_sent || (self.hedge.as_ref()).is_some_and(|hedge| hedge.attempt.was_sent())
+    }
+
+    /// Who was tried for this answer.
+    fn note(&mut self, answer: &Answer<D::Raw, Error>) {
+        let before = self.ids.len();
+        // A service within has tried more than the last.
+        if let Err(error) = &answer.result {
+            self.ids.extend(error.tried().map(Box::from));
+        }
+        if self.ids.len() == before {
+            self.ids
+                .extend(answer.lease.as_ref().map(|lease| lease.backend_id().into()));
         }
     }
 
@@ -241,6 +269,7 @@ where
         };
         self.attempt.set(Some(service.dispatch(self.ask, sent)));
         self.course.tries += 1;
+        (self.course.is_first, self.course.has_all_the_time) = (false, false);
         self.course.try_ends = None;
         self.course.stage = Stage::UnderWay;
         Poll::Ready(None)

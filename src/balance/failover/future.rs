@@ -91,9 +91,15 @@ where
             };
         }
         let ask = this.ask.get_or_insert_default();
+        let has_backend = || {
+            this.attempt
+                .as_ref()
+                .as_pin_ref()
+                .is_some_and(|attempt| attempt.member().is_some())
+        };
         let course = this
             .course
-            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, ask)));
+            .get_or_insert_with(|| Box::new(Course::new(&**this.shared, ask, has_backend())));
         let trial = Trial {
             attempt: this.attempt,
             kept,
@@ -114,15 +120,26 @@ where
     P: Judge<Req, RawOf<Req, D, P>>,
 {
     fn member(&self) -> Option<MemberId> {
-        self.attempt.as_ref().and_then(Dispatched::member)
+        // Once the first try has failed a hedge may have it all the same.
+        let hedge = || self.course.as_ref()?.hedge.as_ref()?.attempt.member();
+        self.attempt.as_ref().and_then(Dispatched::member).or_else(hedge)
+    }
+
+    fn was_sent(&self) -> bool {
+        self.attempt.as_ref().is_some_and(Dispatched::was_sent)
+            || self.course.as_ref().is_some_and(|course| course.was_sent())
     }
 
     fn give_up(self: Pin<&mut Self>, outcome: Outcome) -> Option<Lease> {
         let mut this = self.project();
-        *this.course = None;
-        let lease = this.attempt.as_mut().as_pin_mut()?.give_up(outcome);
+        let attempt = this.attempt.as_mut().as_pin_mut();
+        let lease = attempt.and_then(|attempt| attempt.give_up(outcome));
         this.attempt.set(None);
-        lease
+        let hedge = this.course.take().and_then(|mut course| course.hedge.take());
+        match (lease, hedge) {
+            (None, Some(mut hedge)) => hedge.attempt.as_mut().give_up(outcome),
+            (lease, _) => lease,
+        }
     }
 }
 

@@ -75,14 +75,12 @@ pub(super) fn is_unsent(error: &Error) -> bool {
             && causes.any(|cause| cause.downcast_ref().is_some_and(is_refusal))
 }
 
-/// What only a connection that is not there yet can fail with.
+/// What a connection that is not there yet fails with. One that is there may fail as out of reach as well, when there is no
+/// way to its host any more.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::AddrNotAvailable
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable
     )
 }
 

@@ -22,8 +22,8 @@ type IsRepeatable = Arc<dyn Fn(&Method, &HeaderMap) -> bool + Send + Sync>;
 
 /// When an HTTP request is sent to another backend.
 ///
-/// - One of which nothing was sent, whatever it asks for: no connection came to be, or the client's error comes from an
-///   [`Unsent`](crate::Unsent).
+/// - One of which nothing was sent, whatever it asks for: the connection was refused, or the client's error comes from an
+///   [`Unsent`](crate::Unsent), as a client should say of whatever fails before there is a connection.
 /// - A safe or idempotent one (RFC 9110 §9.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE), and what else is
 ///   [said](HttpFailover::repeatable) to be, after any error, and after an answer of 500 to 599 but for 501 and 505, which
 ///   would be the same elsewhere. A backend that says `Retry-After` is left alone until then, for 300 s at most; others are

@@ -204,3 +204,57 @@ fn no_more_than_their_share_are_hedged_however_slow_all_are() {
         assert!((most * 8 / 10..=most + 3).contains(&hedges), "{hedges} of {share}");
     }
 }
+
+/// Says so of what this backend fails with.
+#[derive(Clone)]
+struct Of(&'static str, Verdict);
+
+impl FailoverPolicy<u32> for Of {
+    type Sent = u32;
+    type Kept = ();
+    fn keep(&self, request: u32) -> (u32, Option<()>) {
+        (request, Some(()))
+    }
+    fn again(&self, _: &(), _: u32) -> Option<u32> {
+        Some(7)
+    }
+    fn may_hedge(&self, _: &()) -> bool {
+        true
+    }
+}
+
+impl<Raw> Judge<u32, Raw> for Of {
+    fn judge(&self, _: &(), result: Result<&Raw, &Error>) -> Verdict {
+        match result {
+            Ok(_) => Verdict::Success,
+            Err(error) if error.backend() == Some(self.0) => self.1,
+            Err(_) => Verdict::Elsewhere { back_in: None },
+        }
+    }
+}
+
+#[test]
+fn who_wants_everybody_to_wait_is_heeded_while_another_is_under_way() {
+    let world = World::new(&["a", "b", "c"], |id, _| match id {
+        "a" => FailAfter(30 * MS),
+        "b" => FailAfter(35 * MS),
+        _ => Good,
+    });
+    let layer = FailoverLayer::new(Of("a", Verdict::Later(700 * MS))).hedge(Hedge::after(20 * MS));
+    // From 0 to 30 and from 20 to 55.
+    let (result, passed) = poll_for(&world, &mut world.call(layer), 2_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed, &*world.called()), ("c", 730, "abc"));
+}
+
+#[test]
+fn who_was_cancelled_was_tried_as_well() {
+    let world = World::new(&["a", "b"], |_, _| Never);
+    let (result, _) = poll_for(&world, &mut world.call(hedged().deadline(50 * MS)), 1_000).unwrap();
+    assert_eq!(tried(&result.unwrap_err()), "ab");
+    // The second says that it is not to be sent again, while the first is under way.
+    let world = World::new(&["a", "b"], |id, _| if id == "a" { Never } else { Fail });
+    let layer = FailoverLayer::new(Of("b", Verdict::Failure)).hedge(Hedge::after(20 * MS));
+    let (result, _) = poll_for(&world, &mut world.call(layer), 1_000).unwrap();
+    let error = result.unwrap_err();
+    assert_eq!((error.backend(), tried(&error)), (Some("b"), "ba".to_owned()));
+}

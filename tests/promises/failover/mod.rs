@@ -1,6 +1,8 @@
 //! A request that failed goes to another backend.
 
+mod any;
 mod hedging;
+mod nested;
 mod tries;
 mod waits;
 

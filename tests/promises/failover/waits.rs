@@ -1,6 +1,6 @@
 //! Time: of one try, of all, and between them.
 
-use equipoise::{ErrorKind, OutlierDetection};
+use equipoise::{Admission, ErrorKind, OutlierDetection};
 
 use super::*;
 
@@ -247,4 +247,46 @@ fn who_was_not_given_all_of_it_until_the_deadline_has_not_failed() {
     let (result, passed) = within(&world, &mut call, 1_000).unwrap();
     assert_eq!((result.unwrap_err().kind(), passed), (ErrorKind::Timeout, 100));
     assert_eq!((world.tally("a").failed, world.tally("a").cancelled), (0, 1));
+}
+
+/// A try that is over has no time any more.
+#[test]
+fn a_wait_is_not_ended_by_the_time_of_the_try_before_it() {
+    let world = World::new(&["a"], |_, times| if times > 1 { Good } else { FailAfter(10 * MS) });
+    let layer = FailoverLayer::new(Back(Verdict::Later(700 * MS))).try_timeout(50 * MS);
+    let (result, passed) = within(&world, &mut world.call(layer), 1_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed), ("a", 710));
+}
+
+#[test]
+fn a_try_of_no_time_ends_while_its_maker_has_more_to_give() {
+    let world = World::new(&["a", "b"], |id, _| if id == "a" { Never } else { Good });
+    let policy = There(world.clock.clone(), world.clock.now() + 10 * MS);
+    let mut call = world.call(FailoverLayer::new(policy).try_timeout(Duration::ZERO));
+    let (result, passed) = within(&world, &mut call, 1_000).unwrap();
+    assert_eq!((result.unwrap().as_str(), passed), ("b", 10));
+}
+
+/// Of the time until the deadline it had one millisecond.
+#[test]
+fn who_was_waited_for_until_the_deadline_has_not_failed() {
+    let world = World::with(
+        &["a"],
+        |_, _| Never,
+        |pool| {
+            pool.in_flight_limit(1).admission(Admission::Queue {
+                capacity: 9,
+                deadline: 1_000 * MS,
+            })
+        },
+    );
+    let first = world.pool.clone().pick(&Ask::new()).unwrap();
+    let mut call = world.call(FailoverLayer::new(Repeatable).deadline(100 * MS));
+    assert!(within(&world, &mut call, 98).is_none());
+    drop(first);
+    assert_eq!(
+        within(&world, &mut call, 10).unwrap().0.unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+    assert_eq!((world.tally("a").failed, world.tally("a").cancelled), (0, 2));
 }

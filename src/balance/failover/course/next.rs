@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use super::{Ended, From, LONGEST, Stage, Trial};
 use crate::{
     balance::{
-        Answer, Dispatch,
+        Answer, Dispatch, Dispatched,
         failover::{
             FailoverPolicy, Judge, Verdict,
             policy::{RawOf, SentOf},
         },
     },
     error::{Error, ErrorKind},
+    outcome::Outcome,
     pool::Lease,
     trace,
 };
@@ -24,17 +25,19 @@ where
 {
     /// One has answered.
     pub(super) fn answered(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From) -> Ended<Req, D, P> {
-        let is_alone = match from {
+        let mut is_alone = match from {
             From::Attempt => self.course.hedge.is_none(),
             From::Hedge => self.attempt.is_none(),
         };
+        if from == From::Attempt {
+            // The time of a try that is over would wake who waits, again and again.
+            self.course.try_ends = None;
+        }
         if is_refusal(&answer) {
             return self.refused(answer, from, is_alone);
         }
         let member = answer.lease.as_ref().map(Lease::member);
-        self.course
-            .ids
-            .extend(answer.lease.as_ref().map(|lease| lease.backend_id().into()));
+        self.course.note(&answer);
         let verdict = self.shared.policy.judge(self.kept, answer.result.as_ref());
         match verdict {
             Verdict::Success => {
@@ -58,7 +61,18 @@ where
             self.ask.add_tried(member);
         }
         if verdict == Verdict::Failure {
+            self.cancel();
             return Some(self.course.end(answer));
+        }
+        if let Verdict::Later(wait) = verdict {
+            let until = self.course.now.checked_add(wait.min(LONGEST));
+            self.course.not_before = self.course.not_before.max(until);
+            // One that waits for a backend would be sent before that.
+            let waiting = self.course.hedge.take_if(|hedge| hedge.attempt.member().is_none());
+            if waiting.is_some() {
+                self.unmake_hedge();
+                is_alone = true;
+            }
         }
         if !is_alone {
             // The other may do better.
@@ -70,19 +84,44 @@ where
 
     /// The first try took so long, or would have taken longer.
     pub(super) fn first_took_until_now(&self) {
-        if self.course.tries == 1 {
+        if self.course.is_first {
             self.shared
                 .took(self.course.now.saturating_duration_since(self.course.began));
         }
+    }
+
+    /// Whether anything was sent to anybody by now.
+    pub(super) fn was_sent(&self) -> bool {
+        let attempt = self.attempt.as_ref().as_pin_ref();
+        self.course.was_sent() || attempt.is_some_and(|attempt| attempt.was_sent())
+    }
+
+    /// Gives up whoever is under way.
+    pub(super) fn cancel(&mut self) {
+        self.course.was_sent = self.was_sent();
+        let attempt = self.attempt.as_mut().as_pin_mut();
+        let attempt = attempt.and_then(|attempt| attempt.give_up(Outcome::Cancelled));
+        self.attempt.set(None);
+        let hedge = self.course.hedge.take();
+        let hedge = hedge.and_then(|mut hedge| hedge.attempt.as_mut().give_up(Outcome::Cancelled));
+        let leases = [attempt, hedge].into_iter().flatten();
+        let ids = leases.map(|lease| lease.backend_id().into());
+        self.course.ids.extend(ids);
+    }
+
+    /// A hedge came to nobody.
+    fn unmake_hedge(&mut self) {
+        self.course.tries -= 1;
+        self.course.paid -= 1;
+        self.shared.budget.refund(self.course.now);
+        self.shared.give_back_hedge(self.course.now);
     }
 
     /// Nobody was to be had.
     fn refused(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, from: From, is_alone: bool) -> Ended<Req, D, P> {
         match from {
             From::Hedge => {
-                self.course.paid -= 1;
-                self.shared.budget.refund(self.course.now);
-                self.shared.give_back_hedge(self.course.now);
+                self.unmake_hedge();
                 // What the first has answered meanwhile, if it has.
                 let last = self.course.last.take().filter(|_| is_alone)?;
                 let verdict = self.shared.policy.judge(self.kept, last.result.as_ref());
@@ -90,18 +129,26 @@ where
             }
             From::Attempt if !is_alone => None,
             // Of those not tried yet nobody is open.
-            From::Attempt if !self.course.tried.is_empty() => self.go_around(answer),
+            From::Attempt if !self.course.tried.is_empty() => {
+                self.course.tries -= 1;
+                self.go_around(answer)
+            }
             From::Attempt => Some(self.course.end(answer)),
         }
     }
 
     /// Another try, if there may be one; what it goes by otherwise.
     fn try_again(&mut self, answer: Answer<RawOf<Req, D, P>, Error>, verdict: Verdict) -> Ended<Req, D, P> {
-        let is_free = verdict == Verdict::Unsent && self.course.round == 0;
-        let until = match verdict {
-            Verdict::Later(wait) => self.course.now.checked_add(wait.min(LONGEST)),
-            _ => None,
-        };
+        let member = answer.lease.as_ref().map(Lease::member);
+        let times = self
+            .course
+            .tried
+            .iter()
+            .filter(|(tried, _)| Some(*tried) == member)
+            .count();
+        // Who comes to nobody would come there for ever.
+        let is_free = verdict == Verdict::Unsent && self.course.round == 0 && times == 1;
+        let until = self.course.not_before.filter(|until| *until > self.course.now);
         if !self.prepare(until, is_free) {
             return Some(self.course.end(answer));
         }
@@ -170,8 +217,10 @@ where
     }
 }
 
-/// The pool had nobody for it.
+/// The pool had nobody for it, and not only for the last try of a service within.
 fn is_refusal<Raw>(answer: &Answer<Raw, Error>) -> bool {
-    let kind = answer.result.as_ref().err().map(Error::kind);
-    answer.lease.is_none() && matches!(kind, Some(ErrorKind::Unavailable | ErrorKind::Overloaded))
+    let is_refusal = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded) && error.tried().next().is_none()
+    };
+    answer.lease.is_none() && answer.result.as_ref().is_err_and(is_refusal)
 }

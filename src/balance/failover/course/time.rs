@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Ended, From, Hedged, Stage, Trial};
@@ -21,6 +21,9 @@ use crate::{
     trace,
 };
 
+/// The least time between two looks at whether a request is all there, however short its tries may be.
+const LEAST_LOOK: Duration = Duration::from_millis(1);
+
 impl<Req, D, P> Trial<'_, Req, D, P>
 where
     P: FailoverPolicy<Req>,
@@ -35,11 +38,11 @@ where
         }
         let is_there = self.shared.policy.is_there(self.kept);
         if is_due(self.course.try_ends) && !is_there {
-            self.course.try_ends = self.end_of_try();
+            let later = self.course.now + LEAST_LOOK;
+            self.course.try_ends = self.end_of_try().map(|ends| ends.max(later));
             return Poll::Ready(None);
         }
         if is_due(self.course.try_ends) && self.attempt.is_some() {
-            self.course.try_ends = None;
             self.first_took_until_now();
             let attempt = self.attempt.as_mut().as_pin_mut();
             let lease = attempt.and_then(|attempt| attempt.give_up(Outcome::Unreachable));
@@ -109,30 +112,29 @@ where
         if let (Some(service), Some(sent)) = (&mut self.course.service, self.course.next.take()) {
             let ask = self.ask.clone().with_tried(member);
             let attempt = Box::pin(service.dispatch(&ask, sent));
+            self.course.tries += 1;
             self.course.hedge = Some(Hedged { attempt, ends: None });
         }
     }
 
     /// The request's time is over.
     fn give_up_all(&mut self) -> Answer<RawOf<Req, D, P>, Error> {
-        self.course.was_sent |= self.course.hedge.take().is_some();
-        // Who had all the time has failed; who came later, or was not given all of it, might have made it.
-        let had_all = self.course.tries == 1 && self.shared.policy.is_there(self.kept);
         if self.attempt.is_some() {
             self.first_took_until_now();
         }
-        let outcome = if had_all {
-            Outcome::Unreachable
-        } else {
-            Outcome::Cancelled
+        // Who had all the time has failed; who came later, or was not given all of it, might have made it.
+        let outcome = match self.course.has_all_the_time && self.shared.policy.is_there(self.kept) {
+            true => Outcome::Unreachable,
+            false => Outcome::Cancelled,
         };
+        self.course.was_sent = self.was_sent();
         let attempt = self.attempt.as_mut().as_pin_mut();
         let lease = attempt.and_then(|attempt| attempt.give_up(outcome));
         self.attempt.set(None);
-        self.course.was_sent |= lease.is_some();
         self.course
             .ids
             .extend(lease.as_ref().map(|lease| lease.backend_id().into()));
+        self.cancel();
         let last = self.course.last.take().filter(|_| lease.is_none());
         let answer = last.unwrap_or_else(|| given_up(lease, "the request's time is over"));
         self.course.end(answer)
