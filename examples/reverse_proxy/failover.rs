@@ -1,10 +1,12 @@
 //! When another backend is tried, by the command line.
 
+use std::time::Duration;
+
 use equipoise::{FailoverLayer, Hedge, RetryBudget, http::HttpFailover};
 
 use crate::flags::{number, time};
 
-/// What is said of it; without a word the library's defaults hold.
+/// What is said of it; without a word the library's defaults hold, but for the longest wait.
 pub(crate) struct Failover {
     policy: HttpFailover,
     layer: FailoverLayer<()>,
@@ -14,7 +16,8 @@ impl Default for Failover {
     fn default() -> Self {
         Self {
             policy: HttpFailover::new(),
-            layer: FailoverLayer::new(()),
+            // A client that waits for long is one that is gone; what asked for it to wait, `Retry-After`, is for it to read.
+            layer: FailoverLayer::new(()).longest_wait(Duration::from_secs(1)),
         }
     }
 }
@@ -30,6 +33,7 @@ impl Failover {
                     .tries(tries.ok_or_else(|| wrong("expected a whole number from 1"))?)
             }
             "--try-timeout" => self.layer.try_timeout(time(flag, value)?),
+            "--longest-wait" => self.layer.longest_wait(time(flag, value)?),
             "--deadline" => self.layer.deadline(time(flag, value)?),
             "--hedge" => self.layer.hedge(hedge(flag, value)?),
             "--retry-budget" => {

@@ -54,6 +54,8 @@ Times, such as 500ms, 5s, 2m or 1h:
   --head-timeout T     a backend's answer; 60s
   --try-timeout T      a backend's answer until another is tried; --head-timeout unless said otherwise
   --deadline T         an answer, all tries together; as long as they take unless said otherwise
+  --longest-wait T     what a backend's Retry-After may ask for, when there is no other: 1s; the answer is passed on if it
+                       asks for more
   --body-gap T         a backend that sends nothing of its content; 60s
   --keep T             an unused connection to a backend; 4s
   --grace T            what is open after SIGTERM or SIGINT; 25s
@@ -131,7 +133,8 @@ impl Flags {
             "--health" | "--outliers" | "--panic-threshold" | "--slow-start" | "--locality" => {
                 self.fitness = self.fitness.with(flag, &value())?;
             }
-            "--tries" | "--try-timeout" | "--deadline" | "--hedge" | "--retry-budget" | "--replay" => {
+            "--tries" | "--try-timeout" | "--deadline" | "--longest-wait" | "--hedge" | "--retry-budget"
+            | "--replay" => {
                 self.failover = self.failover.with(flag, &value())?;
             }
             "--trust" => self.proxy = trust(self.proxy, &value())?,

@@ -138,3 +138,22 @@ async fn what_a_backend_refuses_to_look_at_goes_to_another_whatever_it_is() {
         assert_eq!((answer.status(), answer.text()), (200, "other"), "{request}");
     }
 }
+
+#[tokio::test]
+async fn a_retry_after_that_is_too_long_to_wait_for_is_the_client_s_to_read() {
+    let busy = |seconds: u32| {
+        Backend::start(move |stream| async move {
+            let mut wire = Wire::new(stream);
+            while wire.message().await.is_some() {
+                wire.send(format!(
+                    "HTTP/1.1 503 Busy\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n"
+                ))
+                .await;
+            }
+        })
+    };
+    let [one, two] = [busy(20).await, busy(30).await];
+    let proxy = Proxy::start(&[one.http(), two.http()], &IN_TURNS);
+    let answer = soon(Wire::connect(proxy.address).await.ask(GET)).await;
+    assert_eq!((answer.status(), answer.get("retry-after")), (503, Some("30")));
+}

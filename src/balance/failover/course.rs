@@ -23,9 +23,6 @@ use crate::{
     member::MemberId,
 };
 
-/// The longest that a backend's word makes a request wait: the longest back-off that Envoy takes from such a header.
-const LONGEST: Duration = Duration::from_secs(300);
-
 /// How far a request is, from when its first try did not answer at once.
 pub(super) struct Course<Sent, D: Dispatch<Sent>> {
     now: Instant,

@@ -96,6 +96,14 @@ impl<P> FailoverLayer<P> {
         self
     }
 
+    /// The longest wait between two tries that is begun; 300 s unless said otherwise, which is also the most that a backend's word
+    /// (`Retry-After`, gRPC's pushback) counts for. Where it would be longer the request ends with the answer that there is: its
+    /// maker may know better how long to wait, and until when.
+    pub fn longest_wait(mut self, wait: Duration) -> Self {
+        self.settings.longest_wait = wait;
+        self
+    }
+
     /// Sends it to a second backend while the first takes long; not unless said otherwise.
     pub fn hedge(mut self, hedge: Hedge) -> Self {
         self.settings.hedge = Some(hedge);

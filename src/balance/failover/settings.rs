@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::Hedge;
 
+/// The longest that a backend's word makes a request wait: the longest back-off that Envoy takes from such a header.
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) tries: u32,
@@ -11,6 +14,7 @@ pub(super) struct Settings {
     pub(super) deadline: Option<Duration>,
     pub(super) backoff: Duration,
     pub(super) longest_backoff: Duration,
+    pub(super) longest_wait: Duration,
     pub(super) hedge: Option<Hedge>,
 }
 
@@ -22,6 +26,7 @@ impl Default for Settings {
             deadline: None,
             backoff: Duration::from_millis(25),
             longest_backoff: Duration::from_millis(250),
+            longest_wait: LONGEST,
             hedge: None,
         }
     }

@@ -181,6 +181,23 @@ fn who_says_when_it_is_back_is_left_alone_until_then_and_others_are_not() {
 }
 
 #[test]
+fn a_wait_that_is_too_long_is_not_begun() {
+    let longest = 1_000 * MS;
+    let back_in = |time| Verdict::Elsewhere { back_in: Some(time) };
+    for (verdict, calls, waited) in [
+        (back_in(longest), 2, 1_000),
+        (back_in(longest + MS), 1, 0),
+        (Verdict::Later(longest), 2, 1_000),
+        (Verdict::Later(longest + MS), 1, 0),
+    ] {
+        let world = World::new(&["a"], |_, times| if times > 1 { Good } else { Fail });
+        let mut call = world.call(FailoverLayer::new(Back(verdict)).longest_wait(longest));
+        let (result, passed) = within(&world, &mut call, 10_000).unwrap();
+        assert_eq!((world.called().len(), passed), (calls, waited), "{result:?}");
+    }
+}
+
+#[test]
 fn who_asks_for_a_wait_of_everybody_is_given_it() {
     let later = |time| Back(Verdict::Later(time));
     let world = World::new(&["a", "b"], |_, times| if times > 1 { Good } else { Fail });

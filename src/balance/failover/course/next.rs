@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ended, From, LONGEST, Stage, Trial};
+use super::{Ended, From, Stage, Trial};
 use crate::{
     balance::{
         Answer, Dispatch, Dispatched,
         failover::{
             FailoverPolicy, Judge, Verdict,
             policy::{RawOf, SentOf},
+            settings::LONGEST,
         },
     },
     error::{Error, ErrorKind},
@@ -202,7 +203,9 @@ where
     /// Whether there may be another try at that time, for nothing or from the budget: it is then ready to be sent.
     pub(super) fn prepare(&mut self, at: Option<Instant>, is_free: bool) -> bool {
         let at = at.unwrap_or(self.course.now);
-        let in_time = self.course.deadline.is_none_or(|deadline| at < deadline);
+        let wait = at.saturating_duration_since(self.course.now);
+        let in_time =
+            self.course.deadline.is_none_or(|deadline| at < deadline) && wait <= self.shared.settings.longest_wait;
         if !in_time || !(is_free || self.course.paid + 1 < self.shared.settings.tries) {
             return false;
         }
