@@ -204,3 +204,98 @@ fn a_handle_may_be_dropped_within_the_live_bodys_poll() {
     assert!(matches!(polled, Poll::Ready(Some(Ok(_)))));
     assert!(replay.again().is_none());
 }
+
+/// Has a part each other time that it is polled, and wakes the last who asked.
+struct Slow {
+    parts: u32,
+    given: u32,
+    sleeps: bool,
+    waits: Arc<Mutex<Option<Waker>>>,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.sleeps = !self.sleeps;
+        if self.sleeps {
+            *self.waits.lock() = Some(cx.waker().clone());
+            let waits = Arc::clone(&self.waits);
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                let waker = waits.lock().take();
+                waker.into_iter().for_each(Waker::wake);
+            });
+            return Poll::Pending;
+        }
+        if self.given == self.parts {
+            return Poll::Ready(None);
+        }
+        let part = self.given.to_be_bytes().repeat(5);
+        self.given += 1;
+        Poll::Ready(Some(Ok(Frame::data(part.into()))))
+    }
+}
+
+/// However handles are read, made and dropped by several threads: none gives anything but the content from its beginning,
+/// all of it unless it says that it can't, and none waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_read_at_once_get_the_content_or_are_told() {
+    use http_body_util::BodyExt;
+    for round in 0..300_u32 {
+        let parts = round % 40;
+        let whole: Vec<u8> = (0..parts).flat_map(|part| part.to_be_bytes().repeat(5)).collect();
+        let limit = if round % 3 == 0 { whole.len() / 2 } else { whole.len() };
+        let first = Replay::new(
+            Slow {
+                parts,
+                given: 0,
+                sleeps: false,
+                waits: Arc::default(),
+            },
+            limit,
+        );
+        let spare = Arc::new(first.again().unwrap());
+        let read = |mut replay: Replay<Slow>, most: u32| async move {
+            let mut got = Vec::new();
+            for _ in 0..most {
+                match replay.frame().await {
+                    None => return (got, Some(true)),
+                    Some(Ok(frame)) => got.extend_from_slice(frame.data_ref().unwrap()),
+                    Some(Err(_)) => return (got, Some(false)),
+                }
+            }
+            (got, None)
+        };
+        let mut tasks = vec![tokio::spawn(read(first, u32::MAX))];
+        for task in 0..4 {
+            let spare = Arc::clone(&spare);
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..task {
+                    tokio::task::yield_now().await;
+                }
+                match spare.again() {
+                    Some(another) => read(another, if task == 2 { 3 } else { u32::MAX }).await,
+                    None => (Vec::new(), Some(false)),
+                }
+            }));
+        }
+        for task in tasks {
+            let ended = tokio::time::timeout(std::time::Duration::from_secs(20), task).await;
+            let (got, is_whole) = ended.expect("nobody waits for ever").unwrap();
+            assert!(whole.starts_with(&got), "{round}");
+            assert!(is_whole != Some(true) || got == whole, "{round}");
+        }
+        // What fits is there still, whoever has read it.
+        if limit == whole.len() {
+            assert_eq!(
+                read(spare.again().unwrap(), u32::MAX).await,
+                (whole, Some(true)),
+                "{round}"
+            );
+        }
+        let shared = spare.handle.as_ref().map(|handle| Arc::clone(&handle.shared));
+        assert_eq!(shared.as_ref().map(Arc::strong_count), Some(2));
+    }
+}
