@@ -73,8 +73,8 @@ impl<P> FailoverLayer<P> {
 
     /// How long one try may take until its answer begins, from when it has a backend; as long as it takes unless said
     /// otherwise. It then counts as a failure of that backend, and may be tried elsewhere if it may be sent twice. While the
-    /// caller has not given all of the request's content it is not looked at; so a try may then take up to twice as long from
-    /// there on.
+    /// caller is still to give content that the backend waits for, or the backend has taken some within that time, it begins
+    /// again; so a try may take up to twice as long from there on.
     pub fn try_timeout(mut self, timeout: Duration) -> Self {
         self.settings.try_timeout = Some(timeout);
         self

@@ -21,8 +21,8 @@ pub trait FailoverPolicy<Req>: Clone {
     /// Whether it may be sent while another is under way.
     fn may_hedge(&self, kept: &Self::Kept) -> bool;
 
-    /// Whether all of the request is there, as far as that matters: while its maker is still to give more of it, no
-    /// backend can have answered, and no try's time is over.
+    /// Whether all of the request is there, as far as that matters: while its maker is still to give more of it, or a
+    /// backend is taking it, nobody can have answered, and no try's time is over. Asked each time that it would be.
     fn is_there(&self, kept: &Self::Kept) -> bool {
         let _ = kept;
         true

@@ -1,6 +1,10 @@
 //! What is kept of a request to send it again.
 
-use std::{error::Error as _, fmt, io, iter};
+use std::{
+    error::Error as _,
+    fmt, io, iter,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use http::Request;
 use http_body::Body;
@@ -12,6 +16,8 @@ use crate::{BoxError, Error, ErrorKind, http::Replay};
 pub struct Kept<D> {
     request: Request<Replay<D>>,
     is_repeatable: bool,
+    /// How much of the content had been read when that was last looked at.
+    read: AtomicU64,
 }
 
 impl<D: Body<Error: Into<BoxError>> + Unpin> Kept<D> {
@@ -27,7 +33,11 @@ impl<D: Body<Error: Into<BoxError>> + Unpin> Kept<D> {
         let is_repeatable = is_repeatable(&request);
         let mut sent = request.map(|body| Replay::new(body, limit));
         sent.extensions_mut().insert(Attempt::new(1));
-        let kept = copy(&sent).map(|request| Self { request, is_repeatable });
+        let kept = copy(&sent).map(|request| Self {
+            request,
+            is_repeatable,
+            read: AtomicU64::new(0),
+        });
         (sent, kept)
     }
 
@@ -44,9 +54,12 @@ impl<D> Kept<D> {
         self.is_repeatable && self.request.body().is_complete()
     }
 
-    /// Whether the caller has given all of the content.
+    /// Whether the caller has given all of the content that was asked for, and none was since this was last asked.
     pub(super) fn is_there(&self) -> bool {
-        self.request.body().is_read()
+        let body = self.request.body();
+        let (read, is_awaited) = body.progress();
+        let is_idle = self.read.swap(read, Relaxed) == read;
+        body.is_read() || is_idle && !is_awaited
     }
 
     pub(super) fn is_repeatable(&self) -> bool {

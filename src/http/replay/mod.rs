@@ -118,6 +118,11 @@ impl<D> Replay<D> {
         (self.handle.as_ref()).is_none_or(|handle| handle.shared.state.lock().is_complete(handle.id))
     }
 
+    /// How many bytes have been read of the live body, and whether who read last waits for more of it.
+    pub(in crate::http) fn progress(&self) -> (u64, bool) {
+        (self.handle.as_ref()).map_or((0, false), |handle| handle.shared.state.lock().progress())
+    }
+
     /// Whether the live body has been read to its end, by whichever handle.
     pub fn is_read(&self) -> bool {
         (self.handle.as_ref()).is_none_or(|handle| handle.shared.state.lock().is_read())

@@ -22,6 +22,8 @@ pub(super) struct State {
     newest: u64,
     /// Who waits for the live body.
     waits: Option<Waker>,
+    /// That the live body had nothing when it was asked last.
+    is_awaited: bool,
 }
 
 struct Reader {
@@ -63,6 +65,7 @@ impl State {
             made: 1,
             newest: Self::FIRST,
             waits: None,
+            is_awaited: false,
         }
     }
 
@@ -81,6 +84,7 @@ impl State {
         self.readers.retain(|reader| reader.id != id);
         self.let_go();
         // Who waits is the newest that was polled.
+        self.is_awaited &= id != self.newest;
         self.waits.take_if(|_| id == self.newest)
     }
 
@@ -90,6 +94,7 @@ impl State {
             return None;
         }
         self.newest = id;
+        self.is_awaited = false;
         self.waits.take()
     }
 
@@ -139,6 +144,7 @@ impl State {
             self.kept.pass(data.len() as u64);
         }
         self.rest = rest;
+        self.is_awaited = false;
         self.move_to(id, Some(self.kept.end()));
     }
 
@@ -160,6 +166,7 @@ impl State {
 
     /// Returns whom to drop, outside the lock.
     pub(super) fn wait(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        self.is_awaited = true;
         if self.waits.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return None;
         }
@@ -169,6 +176,11 @@ impl State {
     /// Whether the live body has no more to give.
     pub(super) fn is_read(&self) -> bool {
         !matches!(self.rest, Rest::Live(_))
+    }
+
+    /// How much has been read of the live body, and whether more is waited for.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        (self.kept.end(), self.is_awaited)
     }
 
     pub(super) fn is_complete(&self, id: u64) -> bool {

@@ -36,8 +36,7 @@ where
         if is_due(self.course.deadline) {
             return Poll::Ready(Some(self.give_up_all()));
         }
-        let is_there = self.shared.policy.is_there(self.kept);
-        if is_due(self.course.try_ends) && !is_there {
+        if is_due(self.course.try_ends) && !self.shared.policy.is_there(self.kept) {
             let later = self.course.now + LEAST_LOOK;
             self.course.try_ends = self.end_of_try().map(|ends| ends.max(later));
             return Poll::Ready(None);
