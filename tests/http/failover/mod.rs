@@ -1,5 +1,8 @@
 //! HTTP requests, and gRPC calls, are sent to another backend only when that is safe.
 
+mod content;
+mod grpc;
+
 use std::{
     convert::Infallible,
     io,
@@ -376,138 +379,5 @@ fn two_run_at_once_only_if_the_content_is_there() {
 
     fn may_hedge<Req, P: Judge<Req, Response<Content>>>(policy: &P, kept: &P::Kept) -> bool {
         policy.may_hedge(kept)
-    }
-}
-
-fn call(path: &str) -> Request<Content> {
-    let request = Request::post(path).header("content-type", "application/grpc");
-    request.body(Full::from("message")).unwrap()
-}
-
-fn grpc() -> GrpcFailover {
-    GrpcFailover::new().repeatable(|path| path == "/s/Get")
-}
-
-#[test]
-fn grpc_calls_are_made_again_by_their_status_and_the_word_of_their_maker() {
-    for (path, reply, times) in [
-        ("/s/Get", "14", 3),
-        ("/s/Put", "14", 1),
-        ("/s/Get", "0", 1),
-        ("/s/Get", "5", 1),
-        ("/s/Get", "nonsense", 1),
-    ] {
-        let world = World::new(move |_| with(200, "grpc-status", reply));
-        assert_eq!(world.send(FailoverLayer::new(grpc()), call(path)).0.unwrap(), 200);
-        let seen = world.seen();
-        assert_eq!(seen.len(), times, "{path} {reply}");
-        for (seen, before) in seen.iter().zip(0..) {
-            let previous = (before > 0).then(|| before.to_string());
-            assert_eq!((&*seen.body, &seen.previous), (&b"message"[..], &previous));
-        }
-    }
-    // What no gRPC server has said: the mapping of HTTP statuses.
-    for (code, times) in [(503, 3), (502, 3), (504, 3), (429, 3), (500, 1), (404, 1)] {
-        let world = World::new(move |_| status(code));
-        world.send(FailoverLayer::new(grpc()), call("/s/Get")).0.unwrap();
-        assert_eq!(world.times(), times, "{code}");
-    }
-    // Nothing was sent: transparently, whatever it is.
-    let world = World::new(|times| if times < 2 { refused() } else { status(200) });
-    assert_eq!(world.send(FailoverLayer::grpc(), call("/s/Put")).0.unwrap(), 200);
-    let world = World::new(|_| broken());
-    assert!(world.send(FailoverLayer::grpc(), call("/s/Put")).0.is_err());
-    assert_eq!(world.times(), 1);
-    let layer = FailoverLayer::new(grpc().codes([8]));
-    let world = World::new(|_| with(200, "grpc-status", "8"));
-    world.send(layer, call("/s/Get")).0.unwrap();
-    assert_eq!(world.times(), 3);
-}
-
-#[test]
-fn a_grpc_server_that_pushes_back_is_heeded() {
-    let pushback = |value: &'static str| {
-        move |times| match times {
-            0 => {
-                let mut reply = with(200, "grpc-status", "14")?;
-                reply.headers_mut().insert("grpc-retry-pushback-ms", value.parse()?);
-                Ok(reply)
-            }
-            _ => status(200),
-        }
-    };
-    for (value, times, waited) in [
-        ("0", 2, 0),
-        ("1500", 2, 1_500),
-        ("-1", 1, 0),
-        ("soon", 1, 0),
-        ("", 1, 0),
-        ("86400000", 2, 300_000),
-    ] {
-        let world = World::new(pushback(value));
-        let (result, passed) = world.send(FailoverLayer::new(grpc()), call("/s/Get"));
-        assert_eq!(
-            (result.unwrap(), passed, world.times()),
-            (200, waited, times),
-            "{value}"
-        );
-    }
-}
-
-/// A client that reads a part of the content each so many milliseconds, or none, and does not answer.
-#[derive(Clone)]
-struct Reads(ManualClock, Option<Duration>, Arc<Mutex<u32>>);
-
-impl<D> Service<Request<Replay<D>>> for Reads
-where
-    D: Body<Error: Into<BoxError>> + Unpin + Send + 'static,
-{
-    type Response = Response<Content>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Reply> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Replay<D>>) -> Self::Future {
-        *self.2.lock().unwrap() += 1;
-        let (clock, each) = (self.0.clock(), self.1);
-        Box::pin(async move {
-            let mut body = request.into_body();
-            let Some(each) = each else {
-                // Such as one that waits for a connection.
-                return std::future::pending().await;
-            };
-            while body.frame().await.transpose()?.is_some() {
-                clock.sleep_until(clock.now() + each).await;
-            }
-            status(200)
-        })
-    }
-}
-
-#[test]
-fn the_time_of_a_try_is_over_if_nobody_takes_its_content_and_not_while_somebody_does() {
-    for (each, passed, times) in [(None, 150, 3), (Some(30), 300, 1)] {
-        let clock = ManualClock::new();
-        let endpoints = ["a", "b", "c"].map(|id| format!("http://{id}").parse::<HttpEndpoint>().unwrap());
-        let pool = Pool::builder_on(clock.clock()).backends(endpoints).build().0;
-        let count = Arc::default();
-        let client = Reads(clock.clone(), each.map(Duration::from_millis), Arc::clone(&count));
-        let inner = BalanceLayer::http(pool).layer(client);
-        let layer = FailoverLayer::http().try_timeout(Duration::from_millis(50));
-        // All of it is there from the beginning.
-        let parts = (0..10_u8).map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![part]))));
-        let body = StreamBody::new(futures_util::stream::iter(parts.collect::<Vec<_>>()));
-        let mut call = pin!(layer.layer(inner).call(Request::put("/").body(body).unwrap()));
-        let ended = (0..10_000).find(|_| {
-            let is_ready = call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-            if !is_ready {
-                clock.advance(Duration::from_millis(1));
-            }
-            is_ready
-        });
-        assert_eq!((ended, *count.lock().unwrap()), (Some(passed), times));
     }
 }
