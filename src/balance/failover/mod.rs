@@ -38,7 +38,7 @@
 //! - Layers around layers do not multiply: a policy marks what it sends, and leaves alone what is marked.
 //!
 //! # How it ends
-//! With the first good answer; or with the last one, and an error then [says](crate::Error::tried) who was tried. What is
+//! With the first good answer; or with the last one, unless it was let go to go around; and an error then [says](crate::Error::tried) who was tried. What is
 //! given up for its time is [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and a failure of the backend that had it
 //! all; who loses a race is cancelled.
 //!

@@ -1,6 +1,7 @@
 //! A second backend while the first takes long.
 
 use equipoise::{Hedge, RetryBudget};
+use futures_util::future::poll_fn;
 
 use super::*;
 
@@ -257,4 +258,36 @@ fn who_was_cancelled_was_tried_as_well() {
     let (result, _) = poll_for(&world, &mut world.call(layer), 1_000).unwrap();
     let error = result.unwrap_err();
     assert_eq!((error.backend(), tried(&error)), (Some("b"), "ba".to_owned()));
+}
+
+/// A service whose readiness is a permit: one is needed for each call, and one that is not used is missed.
+#[test]
+fn a_hedge_that_is_not_made_holds_no_readiness() {
+    use tower::limit::ConcurrencyLimitLayer;
+    let world = World::new(&["a", "b"], |_, _| Never);
+    let scripted = Scripted {
+        clock: world.clock.clone(),
+        script: Arc::new(|_, _| Never),
+        called: Arc::default(),
+    };
+    let limited = ConcurrencyLimitLayer::new(2).layer(scripted);
+    let balanced = BalanceLayer::new(world.pool.clone()).layer(limited);
+    // There is no hedge in the budget.
+    let hedge = Hedge::after(20 * MS).with_share(0.0).unwrap();
+    let layer = FailoverLayer::new(Repeatable).hedge(hedge);
+    let layer = layer.budget(RetryBudget::of(0.0, 0.0).unwrap());
+    let mut service = layer.layer(balanced);
+    let mut other = service.clone();
+    assert!(
+        poll_fn(|cx| Service::<u32>::poll_ready(&mut service, cx))
+            .now_or_never()
+            .is_some()
+    );
+    let mut call = Box::pin(service.call(7));
+    assert!(poll_for(&world, &mut call, 50).is_none());
+    assert!(
+        poll_fn(|cx| Service::<u32>::poll_ready(&mut other, cx))
+            .now_or_never()
+            .is_some()
+    );
 }

@@ -110,8 +110,8 @@ where
         self.course.ids.extend(ids);
     }
 
-    /// A hedge came to nobody.
-    fn unmake_hedge(&mut self) {
+    /// A hedge came to nobody, or was not made.
+    pub(super) fn unmake_hedge(&mut self) {
         self.course.tries -= 1;
         self.course.paid -= 1;
         self.shared.budget.refund(self.course.now);

@@ -96,23 +96,26 @@ where
         let (Some(member), Stage::UnderWay) = (attempt.and_then(|attempt| attempt.member()), self.course.stage) else {
             return;
         };
-        let service = self
-            .course
-            .service
-            .get_or_insert_with(|| self.shared.spare.lock().clone());
-        let is_ready = matches!(service.poll_ready(cx), Poll::Ready(Ok(())));
-        if !is_ready || !self.shared.policy.may_hedge(self.kept) || !self.shared.has_hedge(self.course.now) {
+        if !self.shared.policy.may_hedge(self.kept) || !self.shared.has_hedge(self.course.now) {
             return;
         }
         if !self.prepare(None, false) {
             self.shared.give_back_hedge(self.course.now);
             return;
         }
-        if let (Some(service), Some(sent)) = (&mut self.course.service, self.course.next.take()) {
-            let ask = self.ask.clone().with_tried(member);
-            let attempt = Box::pin(service.dispatch(&ask, sent));
-            self.course.tries += 1;
-            self.course.hedge = Some(Hedged { attempt, ends: None });
+        self.course.tries += 1;
+        // Last, as a readiness that is not used may be missed elsewhere, such as a permit.
+        let spare = self.course.service.take();
+        let mut service = spare.unwrap_or_else(|| self.shared.spare.lock().clone());
+        let is_ready = matches!(service.poll_ready(cx), Poll::Ready(Ok(())));
+        match self.course.next.take().filter(|_| is_ready) {
+            Some(sent) => {
+                let ask = self.ask.clone().with_tried(member);
+                let attempt = Box::pin(service.dispatch(&ask, sent));
+                self.course.service = Some(service);
+                self.course.hedge = Some(Hedged { attempt, ends: None });
+            }
+            None => self.unmake_hedge(),
         }
     }
 
