@@ -1,6 +1,6 @@
 //! What a request wants of a pick.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{backend::Locality, member::MemberId};
 
@@ -20,6 +20,14 @@ impl Home {
     }
 }
 
+/// How long a session keeps a home that can't serve it, in milliseconds. Half a word, as every ask is carried along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Patience(u32);
+
+impl Patience {
+    const STRICT: Self = Self(u32::MAX);
+}
+
 /// What a request wants of a pick; nothing, unless said otherwise.
 ///
 /// ```
@@ -31,6 +39,7 @@ impl Home {
 pub struct Ask {
     key: Option<u64>,
     home: Option<Home>,
+    patience: Patience,
     place: Option<Arc<Locality>>,
     /// Sorted. Boxed, as few have any, and every ask is carried along.
     #[expect(clippy::box_collection, reason = "one word in place of three")]
@@ -43,9 +52,16 @@ impl Ask {
         Self {
             key: None,
             home: None,
+            patience: Patience(0),
             place: None,
             tried: None,
         }
+    }
+
+    /// The same for whoever is called without one.
+    pub(crate) fn nothing() -> &'static Self {
+        static NOTHING: Ask = Ask::new();
+        &NOTHING
     }
 
     /// For selectors that bring the same key to the same backend.
@@ -56,10 +72,27 @@ impl Ask {
 
     /// The backend to take before any other: it is taken while it is a member below its in-flight limit and was not
     /// tried, even if it drains or has no weight, since those close a backend to new sessions only; not while it is unfit or
-    /// in maintenance. While others wait
-    /// in the queue, this request waits its turn as well.
+    /// in maintenance, nor once the time is over that a [drain](crate::Handle::drain_within) gave its sessions. While others
+    /// wait in the queue, this request waits its turn as well.
+    ///
+    /// Where it can't be taken another is; the lease then says whether the session [keeps](crate::Lease::keeps_home) its home.
     pub fn with_home(mut self, home: Home) -> Self {
         self.home = Some(home);
+        self
+    }
+
+    /// For how long the session keeps a home that is not fit, is in maintenance, or has just failed the request, while others
+    /// serve in its place: in milliseconds, at most 49 days; 0, so that it moves at once, unless said otherwise.
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        let millis = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+        self.patience = Patience(millis.min(u32::MAX - 1));
+        self
+    }
+
+    /// Nobody but the home will do: where it can't be taken there is nobody to pick. But a home that has left the pool, or
+    /// that has been drained for longer than its sessions have, has ended them: they move.
+    pub fn strictly(mut self) -> Self {
+        self.patience = Patience::STRICT;
         self
     }
 
@@ -96,6 +129,19 @@ impl Ask {
     /// The home, if the request has one.
     pub fn home(&self) -> Option<&Home> {
         self.home.as_ref()
+    }
+
+    /// Whether nobody but the home will do.
+    pub fn is_strict(&self) -> bool {
+        self.patience == Patience::STRICT
+    }
+
+    /// For how long the session keeps a home that is not fit; for ever if [it is strict](Ask::is_strict).
+    pub fn grace(&self) -> Duration {
+        match self.patience {
+            Patience::STRICT => Duration::MAX,
+            Patience(millis) => Duration::from_millis(millis.into()),
+        }
     }
 
     /// Where the request comes from, if that is known.

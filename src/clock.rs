@@ -23,7 +23,7 @@ pub trait Timer: Send + Sync + 'static {
 /// Some 136 years, which every platform's instants can bear.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// When something was: one more than the nanoseconds since its pool was made, of which 62 bits are 146 years. 0 is
+/// When something was: one more than the nanoseconds since its pool was made, of which 61 bits are 73 years. 0 is
 /// never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) u64);

@@ -30,12 +30,15 @@
 //! - [`Pool`] and its [`builder`](PoolBuilder): members, limits, queue, discovery, events.
 //! - [`selector`]: which member; the strategies, and how to write one.
 //! - [`key`]: keys taken from requests, for selectors that bring the same key to the same backend; [`KeyedLayer`].
+//! - [`affinity`]: sessions that stay with their home backend; [`StickyLayer`].
 //! - [`load`]: how loaded a server is: what it says of it, and how it counts that.
 //! - [`health`]: who is fit: checks, ejection, panic, slow start; [`Pool::explain`] says why a request goes where it goes.
 //! - [`balance::failover`]: another backend when a request fails, within a budget; hedging.
 //! - [`balance`]: the tower face, and what services around a pick say to each other.
 //! - [`ManualClock`] and [`PoolBuilder::seed`]: tests of all this that neither sleep nor depend on chance.
 //! - `http` (feature `http`): HTTP clients, leases that live in response bodies, and keys of HTTP requests.
+//! - `cookie`, `learned`, `redis` (features of these names): sessions that stay, by a cookie, by a table, by one that several
+//!   balancers share.
 //! - `connect` (feature `connect`): backends that are services, and the way from tower's own balancer.
 //! - `probes` (feature `probes`): ready-made health probes: TCP, HTTP, gRPC, HAProxy's agent-check, any async function.
 //! - `proxy` and `server` (feature `proxy`): the parts of a reverse proxy, and a server that drains.
@@ -51,19 +54,25 @@
 //! | `serde` | | [`Strategy`] as a string in any serde format, and what a pick came to |
 //! | `sim` | | a simulation with real pools: which strategy is best for which servers |
 //! | `connect` | | backends that are services: one connected service kept for each member |
+//! | `cookie` | | sessions that stay by a cookie: an authenticated token of the backend |
+//! | `learned` | | sessions that stay by a table that learns them |
 //! | `orca` | | load that servers report with their answers: a layer for the server, a protocol for the client |
 //! | `probes` | | ready-made health probes: TCP, HTTP, gRPC, HAProxy's agent-check, any async function |
 //! | `proxy` | | the parts of a reverse proxy: a server of HTTP/1.1 and HTTP/2, and what forwards a request |
+//! | `redis` | | the same table for several balancers, in Redis |
 //! | `tracing` | | an event for each change of a pool's state and each failed request |
 //! | `testing` | | for those who write selectors and services: a property suite, scripted backends |
 //! | `full` | | all of these |
 
+pub mod affinity;
 mod ask;
 mod backend;
 pub mod balance;
 mod clock;
 #[cfg(feature = "connect")]
 pub mod connect;
+#[cfg(feature = "cookie")]
+pub mod cookie;
 mod discover;
 mod error;
 mod event;
@@ -73,6 +82,8 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod key;
+#[cfg(feature = "learned")]
+pub mod learned;
 mod limit;
 pub mod load;
 mod member;
@@ -86,6 +97,8 @@ pub mod probes;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 mod readiness;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod selector;
 #[cfg(feature = "proxy")]
 pub mod server;
@@ -96,12 +109,14 @@ mod sync;
 pub mod testing;
 mod trace;
 
+#[doc(inline)]
+pub use affinity::SessionAffinity;
 pub use ask::{Ask, Home};
 pub use backend::{Backend, Endpoint, EndpointError, Locality};
 #[doc(inline)]
 pub use balance::{
     Answer, Assigned, Balance, BalanceLayer, Dispatch, Failover, FailoverLayer, FailoverPolicy, Hedge, Keyed,
-    KeyedLayer, Plain, Protocol, RetryBudget,
+    KeyedLayer, Plain, Protocol, RetryBudget, Sticky, StickyLayer,
 };
 pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Drained, Handle};

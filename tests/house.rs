@@ -10,7 +10,7 @@ use equipoise::Strategy;
 
 /// From the ground up: a module may import from those before it. Floor by floor: 0 what a backend is, time and errors;
 /// 1 members and asks; 2 which, who is fit, where from, who must; 3 the pool; 4 the tower face.
-const CORE: [&str; 20] = [
+const CORE: [&str; 21] = [
     "sync",
     "excerpt",
     "error",
@@ -27,6 +27,7 @@ const CORE: [&str; 20] = [
     "limit",
     "member",
     "ask",
+    "affinity",
     "selector",
     "discover",
     "health",
@@ -35,9 +36,9 @@ const CORE: [&str; 20] = [
 /// Floor 4 is above all of these; floor 5 sees the crate from outside.
 const FACE: &str = "balance";
 /// Modules that a user of the crate can name.
-const PUBLIC: [&str; 13] = [
-    "key", "load", "selector", "health", "balance", "http", "testing", "connect", "probes", "proxy", "server", "orca",
-    "sim",
+const PUBLIC: [&str; 17] = [
+    "cookie", "learned", "redis", "affinity", "key", "load", "selector", "health", "balance", "http", "testing",
+    "connect", "probes", "proxy", "server", "orca", "sim",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 //! [`BalanceLayer`] wraps ONE inner service that knows how to call any backend: it is given the request and the
 //! backend chosen for it, as [`Assigned`]. Below it stand small adapters that turn an assigned request into what the
 //! inner service wants; around it stand services that know more of the request than one pick does ([keys](KeyedLayer),
-//! sessions, [another try](failover)), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease
+//! [sessions](StickyLayer), [another try](failover)), which speak [`Dispatch`]. A [`Protocol`] says what counts as a failure and where a lease
 //! lives meanwhile.
 
 mod dispatch;
@@ -13,6 +13,7 @@ mod keyed;
 mod layer;
 mod protocol;
 mod service;
+mod sticky;
 
 pub use dispatch::{Answer, Concluding, Dispatch, Dispatched};
 #[doc(inline)]
@@ -24,3 +25,4 @@ pub use keyed::{Keyed, KeyedLayer};
 pub use layer::BalanceLayer;
 pub use protocol::{Plain, Protocol};
 pub use service::{Assigned, Balance};
+pub use sticky::{Sticking, Sticky, StickyLayer};

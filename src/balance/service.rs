@@ -52,9 +52,6 @@ impl<I, B: Backend, S: Selector<B>, P> Balance<I, B, S, P> {
     }
 }
 
-/// An ask of those who are called without.
-static NOTHING: Ask = Ask::new();
-
 impl<Req, I, B, S, P> Dispatch<Req> for Balance<I, B, S, P>
 where
     I: Service<Assigned<Req, B>, Error: Into<BoxError>> + Clone,
@@ -125,7 +122,7 @@ where
 
     #[inline(always)]
     fn call(&mut self, request: Req) -> Self::Future {
-        BalanceFuture::new(self.dispatch(&NOTHING, request))
+        BalanceFuture::new(self.dispatch(Ask::nothing(), request))
     }
 }
 

@@ -46,7 +46,14 @@ impl<B> Handle<B> {
     /// Nothing new is sent to the member, what is open goes on, and the member stays;
     /// [`Event::Drained`](crate::Event::Drained) tells when nothing is open. False if the id is no member.
     pub fn drain(&self, id: impl Into<Arc<str>>) -> Applied {
-        self.0.post(Command::Drain(id.into()))
+        self.0.post(Command::Drain(id.into(), None))
+    }
+
+    /// The same, but sessions that are [at home](crate::Ask::with_home) there have so long to end: then they move. With
+    /// [`drain`](Handle::drain) they stay until the member leaves. Of a member that drains already this changes the time that is
+    /// left, from now on.
+    pub fn drain_within(&self, id: impl Into<Arc<str>>, sessions: Duration) -> Applied {
+        self.0.post(Command::Drain(id.into(), Some(sessions)))
     }
 
     /// Ends a [`drain`](Handle::drain). False if the id is no draining member.
@@ -147,7 +154,8 @@ pub(crate) enum Command<B> {
     Insert(B),
     Update(B),
     Remove(Arc<str>),
-    Drain(Arc<str>),
+    /// For how long sessions at home there may stay; none: for as long as it is a member.
+    Drain(Arc<str>, Option<Duration>),
     Undrain(Arc<str>),
     /// To tell when the members of this id have come to rest, or how much is open after a time.
     Rest(Arc<str>, Duration, oneshot::Sender<usize>),

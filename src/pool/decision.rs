@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use super::{Pool, at_home, choose, snapshot::Snapshot};
+use super::{Pool, choose, snapshot::Snapshot};
 use crate::{
     ask::Ask,
     backend::Backend,
@@ -108,8 +108,8 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         let members = (0..snapshot.roster.total())
             .map(|index| snapshot.considered(index, &view))
             .collect();
-        let is_home = at_home(snapshot, &view).is_some();
-        let chosen = choose(snapshot, &self.shared.core.selector, &view);
+        let is_home = snapshot.at_home(&view).is_some();
+        let chosen = choose(snapshot, &self.shared.core, &view);
         let id = |at: At| snapshot.lives[at.index()].id.to_string();
         self.random = view.end().1;
         let levels = trail.into_inner().into_iter().map(|Noted { level, chosen }| Level {

@@ -141,6 +141,9 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         if self.refresh.is_some_and(|refresh| refresh <= now) {
             self.dirty = true;
         }
+        if self.registry.leaving().is_some_and(|leaving| leaving <= now) {
+            self.dirty = true;
+        }
         if self.registry.warming().is_some_and(|warming| warming <= now) {
             self.dirty |= self.registry.bring_in(now);
         }
@@ -234,7 +237,8 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         let checking = self.checking.as_ref().and_then(Checking::next);
         let sweeps = self.sweeps.as_ref().map(Sweeps::next);
         let warming = self.registry.warming().filter(|_| publishing.is_none());
-        let watching = [probing, checking, sweeps, warming];
+        let leaving = self.registry.leaving().filter(|_| publishing.is_none());
+        let watching = [probing, checking, sweeps, warming, leaving];
         let deadlines = [publishing, discovery, rest, self.retire, refresh];
         let Some(next) = deadlines.into_iter().chain(watching).flatten().min() else {
             self.timer = None;

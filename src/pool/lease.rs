@@ -28,8 +28,9 @@ pub struct Lease<A: ?Sized = dyn Send + Sync> {
     state: State,
 }
 
-/// How far a lease is and when it began, in one word that is never 0: a lease, even with an error in its place, is two
-/// words, which pass in registers. What passes through memory waits there for the next atomic operation.
+/// How far a lease is, whether its session keeps another home, and when it began, in one word that is never 0: a lease, even
+/// with an error in its place, is two words, which pass in registers. What passes through memory waits there for the next
+/// atomic operation.
 #[derive(Clone, Copy)]
 struct State(NonZeroU64);
 
@@ -45,7 +46,14 @@ impl State {
     #[inline(always)]
     fn new(stage: Stage, stamp: Stamp) -> Self {
         // A stage is never 0, and so neither is the word.
-        Self(NonZeroU64::MIN.saturating_add(stage as u64 - 1) | stamp.0 << 2)
+        Self(NonZeroU64::MIN.saturating_add(stage as u64 - 1) | stamp.0 << 3)
+    }
+
+    const KEEPS_HOME: u64 = 4;
+
+    #[inline(always)]
+    fn at(self, stage: Stage) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(stage as u64 - 1) | self.0.get() & !3)
     }
 
     #[inline(always)]
@@ -59,7 +67,7 @@ impl State {
 
     #[inline(always)]
     fn stamp(self) -> Stamp {
-        Stamp(self.0.get() >> 2)
+        Stamp(self.0.get() >> 3)
     }
 }
 
@@ -99,6 +107,12 @@ impl<B: Send + Sync + 'static> Lease<Arc<B>> {
         }
     }
 
+    /// The session that it was picked for keeps its home, which is another.
+    #[cold]
+    pub(crate) fn keep_home(&mut self) {
+        self.state.0 |= State::KEEPS_HOME;
+    }
+
     /// Gives the place back as if it had never been taken.
     pub(crate) fn abandon(mut self) {
         self.enter(Stage::Settled);
@@ -116,7 +130,19 @@ impl<A: ?Sized> Lease<A> {
         self.token().live.member
     }
 
-    /// The same, if it has not been [taken](Lease::take).
+    /// Whether the session that it was picked for keeps its [home](crate::Ask::with_home), though this is another: the home is
+    /// at its in-flight limit, or is not fit but within the session's [grace](crate::Ask::with_grace). Never if it is the home,
+    /// or if there is none.
+    pub fn keeps_home(&self) -> bool {
+        self.state.0.get() & State::KEEPS_HOME != 0
+    }
+
+    /// Whether it is settled, as it is where an answer is a failure from its head on.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.stage() == Stage::Settled
+    }
+
+    /// Which member, if it has not been [taken](Lease::take).
     pub(crate) fn held(&self) -> Option<MemberId> {
         self.token.as_ref().map(|token| token.live.member)
     }
@@ -202,7 +228,7 @@ impl<A: ?Sized> Lease<A> {
     #[inline(always)]
     fn enter(&mut self, stage: Stage) -> Stage {
         let last = self.state.stage();
-        self.state = State::new(stage, self.state.stamp());
+        self.state = self.state.at(stage);
         last
     }
 

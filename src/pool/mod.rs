@@ -9,6 +9,7 @@ mod decision;
 mod detector;
 mod driver;
 mod fault;
+mod homing;
 mod layout;
 mod lease;
 mod plan;
@@ -31,7 +32,8 @@ pub use lease::Lease;
 
 use self::{
     admission::Choice,
-    snapshot::{Phase, Shared, Snapshot},
+    homing::Absence,
+    snapshot::{Core, Phase, Shared, Snapshot},
 };
 use crate::{
     ask::Ask,
@@ -88,6 +90,8 @@ pub(crate) enum Refusal {
     Queued,
     /// No member can be picked.
     Nobody,
+    /// The session's home can't be had, and nobody else will do.
+    Homeless,
     /// The pool is closed.
     Closed,
 }
@@ -100,6 +104,7 @@ impl From<Refusal> for Error {
             Refusal::Unready => Error::unavailable("no member has become ready"),
             Refusal::Queued => Error::overloaded("others wait for a member already"),
             Refusal::Nobody => Error::unavailable("no member can be picked"),
+            Refusal::Homeless => Error::unavailable("the session's home can't be had, and no other will do"),
             Refusal::Closed => Error::unavailable("the pool is closed"),
         }
     }
@@ -159,11 +164,22 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
     fn queued(&mut self, ask: &Ask) -> Refusal {
         self.refresh();
         let view = self.view(ask);
-        match refusal(self.snapshot.phase, view.obstacle()) {
+        match self.obstacle(&view) {
             Refusal::Full | Refusal::Unready => Refusal::Queued,
-            _ if at_home(&self.snapshot, &view).is_some() => Refusal::Queued,
+            _ if self.snapshot.at_home(&view).is_some() => Refusal::Queued,
             refusal => refusal,
         }
+    }
+
+    /// What an ask is up against for which nobody was open.
+    fn obstacle(&self, view: &View<'_, B>) -> Refusal {
+        if view.ask().is_strict() && view.ask().home().is_some() {
+            let now = self.shared.core.clock().now();
+            if let Absence::Refused(refusal) = self.snapshot.without_home(view, now) {
+                return refusal;
+            }
+        }
+        refusal(self.snapshot.phase, view.obstacle())
     }
 
     /// What a refusal comes down to: who waits behind others waits for the same as they.
@@ -172,7 +188,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             return why;
         }
         self.refresh();
-        refusal(self.snapshot.phase, self.view(ask).obstacle())
+        self.obstacle(&self.view(ask))
     }
 
     fn view<'a>(&'a self, ask: &'a Ask) -> View<'a, B> {
@@ -193,7 +209,7 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
         self.refresh();
         let is_closed = |at: At| at.index() >= self.snapshot.roster.open() as usize;
         let home = ask.home().and_then(|home| self.snapshot.find(home.id()));
-        if !ask.tried().is_empty() || home.is_some_and(is_closed) {
+        if !ask.tried().is_empty() || home.is_some_and(|at| ask.is_strict() || is_closed(at)) {
             Choice::Own
         } else {
             Choice::Any
@@ -214,7 +230,8 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
             let roster = &self.snapshot.roster;
             let core = &self.shared.core;
             let view = View::new(roster, ask, &core.surroundings, self.random);
-            let at = choose(&self.snapshot, &core.selector, &view)?;
+            let at = choose(&self.snapshot, core, &view)?;
+            let keeps_home = view.keeps_home();
             let (started, random) = view.end();
             self.random = random;
             let Some(token) = roster.token(at).upgrade() else {
@@ -234,7 +251,10 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
                 // can show it on x86, where taking the token is a fence as well.)
                 fence(Ordering::SeqCst);
             }
-            let lease = Lease::new(token, stamp);
+            let mut lease = Lease::new(token, stamp);
+            if keeps_home {
+                lease.keep_home();
+            }
             if self.is_behind() {
                 lease.abandon();
                 continue;
@@ -329,17 +349,24 @@ impl<B: Backend, S: Selector<B>> Pool<B, S> {
 #[inline(always)]
 fn choose<B: Backend, S: Selector<B>>(
     snapshot: &Snapshot<B, S>,
-    selector: &S,
+    core: &Core<B, S>,
     view: &View<'_, B>,
 ) -> Result<At, Refusal> {
-    if let Some(at) = at_home(snapshot, view) {
-        return Ok(at);
+    if view.ask().home().is_some() {
+        if let Some(at) = snapshot.at_home(view) {
+            return Ok(at);
+        }
+        match snapshot.without_home(view, core.clock().now()) {
+            Absence::Moves => {}
+            Absence::Keeps => view.keep_home(),
+            Absence::Refused(refusal) => return Err(refusal),
+        }
     }
     let pick = Pick::new(view, &snapshot.lives);
-    match snapshot.select(selector, &pick) {
+    match snapshot.select(&core.selector, &pick) {
         Some(at) if pick.is_open(at) => Ok(at),
         // A selector that keeps its contract found none because there is none; one that does not is helped out.
-        _ => choose_otherwise(snapshot, selector, view),
+        _ => choose_otherwise(snapshot, core, view),
     }
 }
 
@@ -347,32 +374,23 @@ fn choose<B: Backend, S: Selector<B>>(
 #[cold]
 fn choose_otherwise<B: Backend, S: Selector<B>>(
     snapshot: &Snapshot<B, S>,
-    selector: &S,
+    core: &Core<B, S>,
     view: &View<'_, B>,
 ) -> Result<At, Refusal> {
     if let Some(at) = Pick::new(view, &snapshot.lives).any_open() {
         return Ok(at);
     }
     if view.take_all_keys() {
-        return choose(snapshot, selector, view);
+        return choose(snapshot, core, view);
     }
     match (snapshot.phase, view.obstacle()) {
         (Phase::Serving, Obstacle::Failing) => {
             view.take_failing();
-            choose(snapshot, selector, view)
+            choose(snapshot, core, view)
         }
         (Phase::Serving, Obstacle::Gone(at)) => Ok(at),
         (phase, obstacle) => Err(refusal(phase, obstacle)),
     }
-}
-
-#[inline(always)]
-fn at_home<B: Backend, S: Selector<B>>(snapshot: &Snapshot<B, S>, view: &View<'_, B>) -> Option<At> {
-    let home = view.ask().home()?;
-    let at = snapshot
-        .find(home.id())
-        .filter(|at| at.index() < snapshot.roster.homes() as usize)?;
-    (snapshot.phase != Phase::Closed && view.admits(at)).then_some(at)
 }
 
 fn refusal(phase: Phase, obstacle: Obstacle) -> Refusal {

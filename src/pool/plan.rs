@@ -32,6 +32,10 @@ pub(crate) struct Facts {
     pub(crate) ejection: Ejection,
     /// The operator's wish.
     pub(crate) draining: bool,
+    /// When sessions that are at home here have to go, of one that drains; none: never.
+    pub(crate) leave: Option<Instant>,
+    /// Since when sessions that are at home here can't come; none if they can.
+    pub(crate) away: Option<Instant>,
     /// The backend's own.
     pub(crate) standing: Standing,
     /// Its weight by its own word, in hundredths.
@@ -49,6 +53,8 @@ impl Default for Facts {
             health: Health::Unchecked,
             ejection: Ejection::None,
             draining: false,
+            leave: None,
+            away: None,
             standing: Standing::Ready,
             percent: 100,
             warmth: Warmth::Cold,
@@ -68,8 +74,8 @@ impl Facts {
     }
 
     /// Whether sessions that are at home here may come, even where nothing new does.
-    fn takes_homes(&self) -> bool {
-        self.standing != Standing::Maintenance && self.is_fit
+    fn takes_homes(&self, now: Instant) -> bool {
+        self.standing != Standing::Maintenance && self.is_fit && self.leave.is_none_or(|leave| now < leave)
     }
 
     /// Whether it takes anything new, if it has a weight and is fit.
@@ -107,6 +113,8 @@ pub(super) struct Planned {
     pub(super) facts: Vec<Facts>,
     /// When to plan anew, at the latest.
     pub(super) again: Option<Duration>,
+    /// When sessions have to leave a member that drains.
+    pub(super) leave: Option<Instant>,
 }
 
 /// `by_key`: whether the selector wants members brought in key by key.
@@ -116,6 +124,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         candidates,
         rules,
         fit: judged.collect(),
+        now,
     };
     let tiers = planner.tiers();
     let sizes = |counts: &dyn Fn(usize) -> bool| -> Vec<Group> {
@@ -138,9 +147,7 @@ pub(super) fn plan(candidates: &[Candidate<'_>], rules: &Rules, by_key: bool, no
         }
         let serve = members.iter().copied();
         let serve: Vec<usize> = serve.filter(|index| sure.panics || planner.fit[*index]).collect();
-        again = planner
-            .bring_in(members, &serve, sure.panics, now, &mut facts)
-            .or(again);
+        again = planner.bring_in(members, &serve, sure.panics, &mut facts).or(again);
         for (distance, share, members) in planner.near_first(serve) {
             let plan = Plan {
                 kind: Kind {
@@ -162,6 +169,7 @@ struct Planner<'a> {
     rules: &'a Rules,
     /// Whether each is.
     fit: Vec<bool>,
+    now: Instant,
 }
 
 impl Planner<'_> {
@@ -200,24 +208,22 @@ impl Planner<'_> {
 
     /// What is known of each as long as it serves nobody.
     fn facts_of_nobody_served(&self) -> Vec<Facts> {
-        let facts = self.candidates.iter().zip(&self.fit).map(|(candidate, is_fit)| Facts {
-            warmth: Warmth::Cold,
-            part: 1.0,
-            is_fit: *is_fit,
-            ..candidate.facts
+        let facts = self.candidates.iter().zip(&self.fit).map(|(candidate, is_fit)| {
+            let mut facts = Facts {
+                warmth: Warmth::Cold,
+                part: 1.0,
+                is_fit: *is_fit,
+                ..candidate.facts
+            };
+            let last = facts.away.unwrap_or(self.now);
+            facts.away = (!facts.takes_homes(self.now)).then_some(last);
+            facts
         });
         facts.collect()
     }
 
     /// How warm those are that serve of these members; when to look again, if any of them is being brought in.
-    fn bring_in(
-        &self,
-        members: &[usize],
-        serve: &[usize],
-        panics: bool,
-        now: Instant,
-        facts: &mut [Facts],
-    ) -> Option<Duration> {
+    fn bring_in(&self, members: &[usize], serve: &[usize], panics: bool, facts: &mut [Facts]) -> Option<Duration> {
         let is_cold = |index: &usize| self.candidates[*index].facts.warmth == Warmth::Cold || !self.fit[*index];
         let alone = members.iter().all(is_cold);
         let slow_start = self.rules.slow_start.as_ref();
@@ -233,7 +239,7 @@ impl Planner<'_> {
                 facts[*index].warmth = Warmth::Warm;
                 continue;
             }
-            let (warmth, part) = last.warmth.serve(slow_start, alone, now);
+            let (warmth, part) = last.warmth.serve(slow_start, alone, self.now);
             (facts[*index].warmth, facts[*index].part) = (warmth, part as f32);
             if matches!(warmth, Warmth::Since(_)) {
                 again = slow_start.map(SlowStart::step);
@@ -293,7 +299,7 @@ impl Planner<'_> {
         again: Option<Duration>,
     ) -> Planned {
         let homes = |facts: &Facts| {
-            if facts.takes_homes() {
+            if facts.away.is_none() {
                 Place::Home
             } else {
                 Place::Nowhere
@@ -338,6 +344,11 @@ impl Planner<'_> {
             groups,
             panics,
             spares,
+            leave: facts
+                .iter()
+                .filter_map(|facts| facts.leave)
+                .filter(|leave| *leave > self.now)
+                .min(),
             facts,
             again,
         }

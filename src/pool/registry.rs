@@ -55,7 +55,9 @@ pub(super) struct Registry<B: Backend, S: Selector<B>> {
     panics: Vec<u8>,
     /// When members that are being brought in want the next snapshot.
     warming: Option<Instant>,
-    /// What has become of such members with the last snapshot.
+    /// When sessions have to leave a member that drains.
+    leaving: Option<Instant>,
+    /// What has become of members that are being brought in with the last snapshot.
     warmed: Vec<Event>,
 }
 
@@ -145,6 +147,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
             rules,
             panics: Vec::new(),
             warming: None,
+            leaving: None,
             warmed: Vec::new(),
         }
     }
@@ -252,9 +255,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         true
     }
 
-    /// Starts or ends a member's drain. None if the id is no member, else whether that changed anything.
-    pub(super) fn drain(&mut self, id: &str, drains: bool) -> Option<bool> {
+    /// Starts or ends a member's drain, whose sessions may stay until `leave`. None if the id is no member, else whether it
+    /// began or ended.
+    pub(super) fn drain(&mut self, id: &str, drains: bool, leave: Option<Instant>) -> Option<bool> {
         let entry = self.entry(id)?;
+        entry.facts.leave = leave;
         let drained_before = entry.drain != Drain::No;
         if drains != drained_before {
             entry.drain = if drains { Drain::Draining } else { Drain::No };
@@ -374,7 +379,9 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
                 _ => {}
             }
             (entry.facts.warmth, entry.facts.part) = (facts.warmth, facts.part);
+            entry.facts.away = facts.away;
         }
+        self.leaving = planned.leave;
         self.panics = planned.panics;
         self.warming = planned.again.map(|again| now + again);
         self.version += 1;

@@ -60,6 +60,8 @@ pub(crate) struct View<'a, B> {
     takes: Cell<Takes>,
     /// One that was drawn for a request that has none.
     key: Cell<Option<u64>>,
+    /// The session is served elsewhere, and its home stays where it is.
+    keeps_home: Cell<bool>,
     /// Where levels note what they chose, if anybody wants to know.
     pub(super) trail: Option<&'a RefCell<Vec<Noted>>>,
 }
@@ -90,6 +92,7 @@ impl<'a, B> View<'a, B> {
             plain: roster.is_plain() && ask.tried().is_empty(),
             takes: Cell::new(Takes::default()),
             key: Cell::new(None),
+            keeps_home: Cell::new(false),
             trail: None,
         }
     }
@@ -183,6 +186,16 @@ impl<'a, B> View<'a, B> {
             ..takes
         });
         self.whole.has_ramps() && !takes.all_keys
+    }
+
+    /// Whoever is chosen, the session keeps its home.
+    pub(crate) fn keep_home(&self) {
+        self.keeps_home.set(true);
+    }
+
+    #[inline(always)]
+    pub(crate) fn keeps_home(&self) -> bool {
+        self.keeps_home.get()
     }
 
     /// From now on members that say they fail are open.

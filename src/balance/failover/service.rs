@@ -131,9 +131,6 @@ impl<D, P> Failover<D, P> {
     }
 }
 
-/// An ask of those who are called without.
-static NOTHING: Ask = Ask::new();
-
 impl<Req, D, P> Dispatch<Req> for Failover<D, P>
 where
     P: FailoverPolicy<Req>,
@@ -176,7 +173,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         // An ask that wants nothing need not be carried along.
-        Concluding::new(self.start(&NOTHING, None, request))
+        Concluding::new(self.start(Ask::nothing(), None, request))
     }
 }
 

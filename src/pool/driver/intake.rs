@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use super::Driver;
@@ -27,8 +28,11 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
                 Command::Insert(backend) => self.insert(backend),
                 Command::Update(backend) => self.update(backend),
                 Command::Remove(id) => Some(self.remove(id)),
-                Command::Drain(id) => Some(self.drain(id, true)),
-                Command::Undrain(id) => Some(self.drain(id, false)),
+                Command::Drain(id, sessions) => {
+                    let leave = sessions.map(|sessions| self.core.clock().deadline(sessions));
+                    Some(self.drain(id, true, leave))
+                }
+                Command::Undrain(id) => Some(self.drain(id, false, None)),
                 Command::Rest(id, within, left) => {
                     self.wait_for_rest(id, within, left);
                     continue;
@@ -88,8 +92,10 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
     }
 
     /// Whether the id is a member that now drains, or did and does no more.
-    fn drain(&mut self, id: Arc<str>, drains: bool) -> bool {
-        let changed = self.registry.drain(&id, drains);
+    fn drain(&mut self, id: Arc<str>, drains: bool, leave: Option<Instant>) -> bool {
+        let changed = self.registry.drain(&id, drains, leave);
+        // Its sessions may have another time from now on.
+        self.dirty |= drains && changed.is_some();
         if changed == Some(true) {
             self.dirty = true;
             self.look_soon();

@@ -142,6 +142,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         self.warming
     }
 
+    /// When sessions have to leave a member that drains, which wants the next snapshot.
+    pub(in crate::pool) fn leaving(&self) -> Option<Instant> {
+        self.leaving
+    }
+
     /// Whether that is news.
     pub(in crate::pool) fn set_health(&mut self, id: &str, member: MemberId, health: Health) -> bool {
         let entry = self.judged(id, member);

@@ -1,0 +1,1 @@
+//! A table of sessions that several balancers share, in Redis.
