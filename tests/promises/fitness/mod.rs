@@ -5,6 +5,7 @@ mod drain;
 mod ejection;
 mod explained;
 mod health;
+mod homes;
 mod places;
 mod slow_start;
 mod tiers;
