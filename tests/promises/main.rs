@@ -16,6 +16,7 @@ mod outcomes;
 mod overload;
 mod readiness;
 mod repeatable;
+mod sticky;
 mod traces;
 mod waiting;
 

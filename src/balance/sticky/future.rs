@@ -191,7 +191,8 @@ where
             StageProjection::Locating { .. } => None,
             StageProjection::Binding { answer, .. } => answer.take().and_then(|answer| {
                 let mut lease = answer.lease?;
-                lease.settle(outcome);
+                // The backend has done its part: that it is given up is not for its slowness.
+                lease.settle(Outcome::Cancelled);
                 Some(lease)
             }),
         };
