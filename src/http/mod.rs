@@ -39,6 +39,7 @@
 
 mod body;
 mod failover;
+mod forwarded;
 mod key;
 mod origin;
 mod protocol;
@@ -48,6 +49,7 @@ use tower_layer::Layer;
 
 pub use body::LeasedBody;
 pub use failover::{Attempt, GrpcFailover, HttpFailover, Kept};
+pub use forwarded::{ForwardedHeader, forwarded_for};
 pub use key::{ClientAddress, CookieKey, HeaderKey, KeyNameError, PathKey, QueryKey};
 pub use origin::{Origin, OriginError, ToOrigin, ToOriginLayer};
 pub use protocol::Http;

@@ -34,7 +34,7 @@ pub(crate) struct Facts {
     pub(crate) draining: bool,
     /// When sessions that are at home here have to go, of one that drains; none: never.
     pub(crate) leave: Option<Instant>,
-    /// Since when sessions that are at home here can't come; none if they can.
+    /// Since when it is unfit or in maintenance, for the sessions that are at home here; none if it is not.
     pub(crate) away: Option<Instant>,
     /// The backend's own.
     pub(crate) standing: Standing,
@@ -75,7 +75,7 @@ impl Facts {
 
     /// Whether sessions that are at home here may come, even where nothing new does.
     fn takes_homes(&self, now: Instant) -> bool {
-        self.standing != Standing::Maintenance && self.is_fit && self.leave.is_none_or(|leave| now < leave)
+        self.away.is_none() && self.leave.is_none_or(|leave| now < leave)
     }
 
     /// Whether it takes anything new, if it has a weight and is fit.
@@ -215,8 +215,8 @@ impl Planner<'_> {
                 is_fit: *is_fit,
                 ..candidate.facts
             };
-            let last = facts.away.unwrap_or(self.now);
-            facts.away = (!facts.takes_homes(self.now)).then_some(last);
+            let is_away = !facts.is_fit || facts.standing == Standing::Maintenance;
+            facts.away = is_away.then_some(facts.away.unwrap_or(self.now));
             facts
         });
         facts.collect()
@@ -299,7 +299,7 @@ impl Planner<'_> {
         again: Option<Duration>,
     ) -> Planned {
         let homes = |facts: &Facts| {
-            if facts.away.is_none() {
+            if facts.takes_homes(self.now) {
                 Place::Home
             } else {
                 Place::Nowhere

@@ -12,6 +12,7 @@ use http::{
 };
 
 use super::target;
+use crate::http::forwarded_for;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -44,7 +45,12 @@ impl Client<'_> {
         if let (Some(host), Entry::Vacant(entry)) = (self.host, headers.entry(HOST)) {
             entry.insert(host.clone());
         }
-        append(headers, FORWARDED, is_forwarded, &self.element());
+        append(
+            headers,
+            FORWARDED,
+            |line| forwarded_for(line).is_some(),
+            &self.element(),
+        );
     }
 
     /// One element of `Forwarded`. What is not a token is quoted: IPv6 addresses, in brackets, and ports (RFC 7239 §6).
@@ -138,40 +144,6 @@ fn is_scheme_list(line: &[u8]) -> bool {
 /// RFC 9110 §5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// Elements with commas between, each of pairs with semicolons between (RFC 7239 §4).
-fn is_forwarded(line: &[u8]) -> bool {
-    let mut rest = line.trim_ascii();
-    loop {
-        let Some(after) = pair(rest) else {
-            return false;
-        };
-        rest = after.trim_ascii_start();
-        match rest {
-            [] => return true,
-            [b';' | b',', more @ ..] => rest = more.trim_ascii_start(),
-            _ => return false,
-        }
-    }
-}
-
-/// What follows a pair of a token, `=` and a token or a quoted string.
-fn pair(text: &[u8]) -> Option<&[u8]> {
-    let after_token = |text: &[u8]| text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len());
-    let (name, rest) = text.split_at(after_token(text));
-    let rest = rest.strip_prefix(b"=").filter(|_| !name.is_empty())?;
-    let Some(mut quoted) = rest.strip_prefix(b"\"") else {
-        let end = after_token(rest);
-        return (end > 0).then(|| &rest[end..]);
-    };
-    loop {
-        match quoted {
-            [b'"', rest @ ..] => return Some(rest),
-            [b'\\', b' '..=b'~' | b'\t', rest @ ..] | [b' '..=b'~' | b'\t', rest @ ..] => quoted = rest,
-            _ => return None,
-        }
-    }
 }
 
 #[cfg(test)]

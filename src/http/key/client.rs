@@ -1,18 +1,22 @@
 //! The key of the client's address.
 
-use std::{fmt, marker::PhantomData, net::IpAddr};
+use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc};
 
 use http::Request;
+use ipnet::IpNet;
 
-use crate::key::{AddressKey, HashFunction, HashKey, PrefixLengthError};
+use crate::{
+    http::forwarded::{ForwardedHeader, client},
+    key::{AddressKey, HashFunction, HashKey, PrefixLengthError},
+};
 
 /// The key of the address that a request came from, as an [`AddressKey`] is made of it; none if the request does not
 /// say.
 ///
 /// It is told by what the server, or whoever stands before the balancer, has put into the request's extensions: a
-/// `SocketAddr` or `IpAddr`, the `Connection` of the `server` here, axum's `ConnectInfo`. That is the peer. Who is
-/// behind another proxy reads `X-Forwarded-For` or the like, if that is to be trusted, and puts the address there; a
-/// client that could write it as it likes would choose its backend.
+/// `SocketAddr` or `IpAddr`, the `Connection` of the `server` here, axum's `ConnectInfo`. That is the peer. A peer that
+/// is [trusted](ClientAddress::trust), because it is a proxy of one's own, is believed who was connected to it, and so on;
+/// nobody else is, as a client that could write its address as it likes would choose its backend.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -28,6 +32,8 @@ use crate::key::{AddressKey, HashFunction, HashKey, PrefixLengthError};
 pub struct ClientAddress<E, F> {
     address_of: F,
     key: AddressKey,
+    header: ForwardedHeader,
+    trusted: Arc<[IpNet]>,
     extension: PhantomData<fn(&E)>,
 }
 
@@ -38,8 +44,37 @@ impl<E, F: Fn(&E) -> IpAddr> ClientAddress<E, F> {
         Self {
             address_of,
             key: AddressKey::new(),
+            header: ForwardedHeader::default(),
+            trusted: Arc::default(),
             extension: PhantomData,
         }
+    }
+
+    /// Believes these peers who was connected to them, in `X-Forwarded-For` unless [said otherwise](ClientAddress::said_in):
+    /// the client is the nearest that is not trusted. May be said several times.
+    ///
+    /// Where the proxy here stands between, which writes the peer into both headers, this may be asked before it or behind it.
+    pub fn trust(mut self, peers: IpNet) -> Self {
+        self.trusted = self.trusted.iter().copied().chain([peers]).collect();
+        self
+    }
+
+    /// Which header trusted peers say it in. Only one is read: what a proxy does not write itself, it may pass on as a client
+    /// wrote it.
+    pub fn said_in(self, header: ForwardedHeader) -> Self {
+        Self { header, ..self }
+    }
+
+    /// The client's address; none if the request does not say who the peer is.
+    pub fn address<D>(&self, request: &Request<D>) -> Option<IpAddr>
+    where
+        E: Send + Sync + 'static,
+    {
+        let peer = (self.address_of)(request.extensions().get()?);
+        Some(match &*self.trusted {
+            [] => peer,
+            trusted => client(peer, request.headers(), self.header, trusted),
+        })
     }
 
     /// So many bits of an IPv4 address count: 0 to 32.
@@ -69,8 +104,7 @@ impl<E, F: Fn(&E) -> IpAddr> ClientAddress<E, F> {
 
 impl<D, E: Send + Sync + 'static, F: Fn(&E) -> IpAddr> HashKey<Request<D>> for ClientAddress<E, F> {
     fn key(&self, request: &Request<D>) -> Option<u64> {
-        let address = (self.address_of)(request.extensions().get()?);
-        Some(self.key.hash(address))
+        Some(self.key.hash(self.address(request)?))
     }
 }
 
@@ -78,6 +112,7 @@ impl<E, F: Clone> Clone for ClientAddress<E, F> {
     fn clone(&self) -> Self {
         Self {
             address_of: self.address_of.clone(),
+            trusted: Arc::clone(&self.trusted),
             ..*self
         }
     }
@@ -87,6 +122,8 @@ impl<E, F> fmt::Debug for ClientAddress<E, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientAddress")
             .field("key", &self.key)
+            .field("header", &self.header)
+            .field("trusted", &self.trusted)
             .finish_non_exhaustive()
     }
 }
@@ -112,6 +149,24 @@ mod tests {
         assert_eq!(ClientAddress::new(IpAddr::clone).key(&from(peer.ip())), expected);
         assert_eq!(by_peer.key(&from(peer.ip())), None, "another extension");
         assert_eq!(by_peer.clone().key(&Request::new(())), None);
+    }
+
+    #[test]
+    fn who_is_behind_trusted_proxies_is_the_client() {
+        let mut request = from("10.0.0.1".parse::<IpAddr>().unwrap());
+        let headers = request.headers_mut();
+        headers.insert("x-forwarded-for", "203.0.113.1, 10.1.0.1".parse().unwrap());
+        headers.insert("forwarded", "for=203.0.113.2".parse().unwrap());
+        let of = |key: ClientAddress<IpAddr, fn(&IpAddr) -> IpAddr>| key.address(&request).unwrap().to_string();
+        let key = || ClientAddress::new((|address| *address) as fn(&IpAddr) -> IpAddr);
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        assert_eq!(of(key()), "10.0.0.1");
+        assert_eq!(of(key().trust(net("10.0.0.1/32"))), "10.1.0.1");
+        let key = || key().trust(net("10.0.0.1/32")).trust(net("10.1.0.0/16"));
+        assert_eq!(of(key()), "203.0.113.1");
+        assert_eq!(of(key().said_in(ForwardedHeader::Forwarded)), "203.0.113.2");
+        let expected = AddressKey::new().hash("203.0.113.1".parse().unwrap());
+        assert_eq!(key().clone().key(&request), Some(expected));
     }
 
     #[test]

@@ -269,3 +269,18 @@ fn an_explanation_says_why_a_strict_session_has_nobody() {
         "{text}"
     );
 }
+
+#[test]
+fn a_grace_counts_from_when_the_home_became_unfit_whatever_its_drain() {
+    let mut stage = stage();
+    let handle = stage.pool.handle();
+    drop(handle.drain_within("b", Duration::ZERO));
+    run(&mut stage.driver);
+    stage.pass(2 * MINUTE);
+    stage.answers.set("b", Err("no"));
+    stage.pass(20 * SECOND);
+    // Its sessions may stay after all, but it is unfit by now.
+    drop(handle.drain("b"));
+    run(&mut stage.driver);
+    assert_eq!(went(&mut stage, &at_home().with_grace(MINUTE)), guest());
+}
