@@ -18,10 +18,12 @@
 //! - From a home that has left the pool, or whose drain has lasted longer than it
 //!   [gave its sessions](crate::Handle::drain_within), a session always moves.
 
+mod any;
 mod located;
 mod pair;
 mod session;
 
+pub use any::{AnyAffinity, AnyLater, AnySession};
 pub use located::{Located, Undelayed};
 pub use pair::{PairLater, PairSession};
 pub use session::{Bind, Served, SessionAffinity};

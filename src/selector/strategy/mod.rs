@@ -11,11 +11,11 @@ use named::Named;
 
 use super::{
     AnySelector, Bounded, Choices, Client, FirstAvailable, FleetLeastLoaded, LeastTime, PeakEwma, Prequal, Random,
-    ReportedLoad, Subset,
+    ReportedLoad, Selector, Subset,
     hash::{IpHash, Jump, Maglev, Rendezvous, Ring},
     round_robin::Start,
 };
-use crate::backend::Backend;
+use crate::backend::{Backend, Endpoint};
 
 /// How many strategies may be inside each other.
 const DEEPEST: usize = 8;
@@ -67,6 +67,11 @@ macro_rules! strategies {
                 match self {
                     $(Self::$variant(settings) => Self::$variant(settings.for_client(client)),)+
                 }
+            }
+
+            /// Whether it goes by the request's key, and so wants requests to have one.
+            pub fn wants_keys(&self) -> bool {
+                self.selector::<Endpoint<()>>().needs().wants_keys()
             }
 
             fn read(name: &str, inside: &str, depth: usize) -> Result<Self, StrategyError> {

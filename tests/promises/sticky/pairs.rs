@@ -1,5 +1,7 @@
 //! Two affinities: the first that knows a home tells it, and both are told who has served.
 
+use equipoise::affinity::AnyAffinity;
+
 use super::*;
 
 /// Two memories of one clock, and a service over both.
@@ -119,6 +121,30 @@ fn the_first_passes_on_who_has_won_a_race_at_the_second() {
         assert_eq!(two.second.told(), [("a".to_owned(), false, false)]);
         assert_eq!(two.first.home(1).unwrap(), "c");
     }
+}
+
+#[test]
+fn an_affinity_whose_type_is_erased_is_the_same() {
+    let two = Two::new();
+    two.set(Some("c"), Some("b"));
+    for delay_of in [None, Some(5)] {
+        delay(&two.first, delay_of);
+        let layer = StickyLayer::new(Some(AnyAffinity::new(two.first.clone())));
+        let mut call = Box::pin(layer.layer(two.world.balance.clone()).call(Some(1)));
+        let mut served = poll_once(&mut call);
+        while served.is_pending() {
+            two.world.clock.advance(Duration::from_millis(5));
+            served = poll_once(&mut call);
+        }
+        assert_eq!(served.map(Result::unwrap), Poll::Ready("c, told".to_owned()));
+    }
+    let nobody = StickyLayer::new(None::<AnyAffinity<Option<u32>, String>>);
+    let served = nobody
+        .layer(two.world.balance.clone())
+        .call(Some(1))
+        .now_or_never()
+        .unwrap();
+    assert_eq!(served.unwrap(), "a");
 }
 
 #[test]
