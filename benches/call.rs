@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
     hint::black_box,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Barrier,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -18,8 +18,9 @@ use std::{
 };
 
 use equipoise::{
-    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, FailoverLayer, KeyedLayer, LeastLoaded, Pool,
-    Random, RoundRobin, Selector,
+    Ask, Assigned, Backend, Balance, BalanceLayer, Dispatch, Endpoint, FailoverLayer, Home, KeyedLayer, LeastLoaded,
+    Pool, Random, RoundRobin, Selector, SessionAffinity, StickyLayer,
+    affinity::{Bind, Located, Served, Undelayed},
     balance::Repeatable,
     key::HashFunction,
     selector::{At, Completion, Members, Needs, Pick},
@@ -177,6 +178,38 @@ fn failover_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector
     Case::new(format!("failover {name}/{members}{timed}"), move || call(&mut service))
 }
 
+/// Every request is of a session, with this home or none, and nobody waits for anything.
+struct Settled(Option<Home>);
+
+struct Told;
+
+impl<Req: 'static, Res: 'static> SessionAffinity<Req, Res> for Settled {
+    type Session = Told;
+    type Later = Undelayed<Told>;
+
+    #[inline]
+    fn locate(&self, _: &mut Req) -> Located<Told, Undelayed<Told>> {
+        Located::Now(Told, self.0.clone())
+    }
+}
+
+impl<Res> Bind<Res> for Told {
+    #[inline]
+    fn poll_bind(self: Pin<&mut Self>, _: &mut Context<'_>, served: &Served<'_>, _: &mut Res) -> Poll<Option<Home>> {
+        black_box(served.may_bind());
+        Poll::Ready(None)
+    }
+}
+
+/// A call of a session, at home or anywhere.
+fn sticky_case<S: Selector<Endpoint<()>>>(name: &str, members: usize, selector: S, home: Option<&str>) -> Case {
+    let affinity = Settled(home.map(Home::new));
+    let mut service = StickyLayer::new(affinity).layer(balanced(members, selector));
+    assert!(matches!(call(&mut service), Some(7)), "{name} calls nobody");
+    let home = if home.is_some() { ", at home" } else { "" };
+    Case::new(format!("sticky {name}/{members}{home}"), move || call(&mut service))
+}
+
 /// Calls a second that so many threads make together, each with a clone of its own.
 fn throughput<S: Selector<Endpoint<()>>>(threads: usize, service: &Balanced<S>) -> f64 {
     const TURN: Duration = Duration::from_millis(60);
@@ -227,6 +260,9 @@ fn main() {
             failover_case("random", members, Random::new(), false),
             failover_case("random", members, Random::new(), true),
             failover_case("least_loaded", members, LeastLoaded::new(), false),
+            sticky_case("random", members, Random::new(), None),
+            sticky_case("least_loaded", members, LeastLoaded::new(), None),
+            sticky_case("random", members, Random::new(), Some("b1")),
             keyed_case("random", members, Random::new(), None),
             keyed_case("random", members, Random::new(), Some(HashFunction::Xxh3)),
         ]);

@@ -134,11 +134,20 @@ fn a_dispatch_can_be_given_up_at_every_stage() {
 }
 
 /// Ready once, for the call that follows: counts calls without.
-#[derive(Clone)]
 struct Permits {
     inner: Turns,
     has_permit: bool,
     without: Arc<AtomicUsize>,
+}
+
+impl Clone for Permits {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            has_permit: false,
+            without: Arc::clone(&self.without),
+        }
+    }
 }
 
 impl Service<Option<u32>> for Permits {

@@ -1,0 +1,158 @@
+//! What operators do while it runs, by HTTP over a Unix socket, which is open to whoever the file system lets: see `HELP`.
+
+use std::{
+    convert::Infallible,
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use equipoise::{
+    AnySelector, Backend, BoxError, Pool,
+    http::HttpEndpoint,
+    server::{Accepted, Listener, Server},
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::flags::time;
+
+const HELP: &str = "\
+GET  /backends             each in a line: its id, whether it can be picked, how many requests are in flight, why not
+POST /drain[?within=T]     the backend of the id in the content gets no new requests or sessions; those that are at home
+                           there stay, for this time if one is said
+POST /undrain              it does again
+";
+
+/// Ids are longer in no sensible world.
+const LONGEST: usize = 4096;
+
+/// A socket of its own, removed with it.
+pub(crate) struct Operations {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Operations {
+    /// Only its owner may connect.
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        // Nobody may connect before it is said who may: it comes to its place when that is so. What is there is of a process
+        // that has ended, or is replaced.
+        let mut making = path.as_os_str().to_owned();
+        making.push(format!(".{}", std::process::id()));
+        let listener = UnixListener::bind(&making)?;
+        let placed = fs::set_permissions(&making, fs::Permissions::from_mode(0o600));
+        if let Err(error) = placed.and_then(|()| fs::rename(&making, path)) {
+            let _ = fs::remove_file(&making);
+            return Err(error);
+        }
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) async fn serve(self, pool: Pool<HttpEndpoint, AnySelector<HttpEndpoint>>) {
+        let service = tower::service_fn(move |request| {
+            let pool = pool.clone();
+            async move {
+                let (status, text) = match operate(&pool, request).await {
+                    Ok(text) => (StatusCode::OK, text),
+                    Err((status, text)) => (status, text),
+                };
+                let mut response = Response::new(Full::new(Bytes::from(text)));
+                *response.status_mut() = status;
+                Ok::<_, Infallible>(response)
+            }
+        });
+        Server::new().serve(self, service, std::future::pending()).await;
+    }
+}
+
+impl Drop for Operations {
+    fn drop(&mut self) {
+        // It may have been replaced, or be gone.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Listener for Operations {
+    type Stream = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<Accepted<UnixStream>> {
+        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (stream, _) = self.listener.accept().await?;
+        Ok(Accepted::new(stream, nobody, nobody))
+    }
+}
+
+type Refused = (StatusCode, String);
+
+async fn operate(
+    pool: &Pool<HttpEndpoint, AnySelector<HttpEndpoint>>,
+    request: Request<Incoming>,
+) -> Result<String, Refused> {
+    let (head, content) = request.into_parts();
+    let query = head.uri.query().unwrap_or_default();
+    let applied = match (&head.method, head.uri.path()) {
+        (&Method::GET, "/backends") => return Ok(backends(pool)),
+        (&Method::POST, "/drain") => {
+            let id = read(content).await?;
+            match sessions(query)? {
+                Some(within) => pool.handle().drain_within(id, within),
+                None => pool.handle().drain(id),
+            }
+        }
+        (&Method::POST, "/undrain") => pool.handle().undrain(read(content).await?),
+        _ => return Err((StatusCode::NOT_FOUND, HELP.to_owned())),
+    };
+    match applied.await {
+        Ok(true) => Ok("done\n".to_owned()),
+        Ok(false) => Err((
+            StatusCode::NOT_FOUND,
+            "no such backend, or it was so already\n".to_owned(),
+        )),
+        Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))),
+    }
+}
+
+async fn read(content: Incoming) -> Result<String, Refused> {
+    let wrong = |why: BoxError| (StatusCode::BAD_REQUEST, format!("expected a backend's id: {why}\n"));
+    let content = Limited::new(content, LONGEST).collect().await.map_err(wrong)?;
+    let text = String::from_utf8(content.to_bytes().into()).map_err(|error| wrong(error.into()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn sessions(query: &str) -> Result<Option<Duration>, Refused> {
+    match query.strip_prefix("within=") {
+        Some(text) => match time("within", text) {
+            Ok(within) => Ok(Some(within)),
+            Err(why) => Err((StatusCode::BAD_REQUEST, why + "\n")),
+        },
+        None if query.is_empty() => Ok(None),
+        None => Err((StatusCode::BAD_REQUEST, HELP.to_owned())),
+    }
+}
+
+fn backends(pool: &Pool<HttpEndpoint, AnySelector<HttpEndpoint>>) -> String {
+    let members = pool.members().into_iter();
+    let lines = members.map(|member| {
+        let state = match () {
+            () if member.draining => "draining",
+            () if member.open => "open",
+            () => "closed",
+        };
+        format!(
+            "{} {state}, {} in flight, {}, {}\n",
+            member.backend.id().escape_debug(),
+            member.in_flight,
+            member.health,
+            member.ejection
+        )
+    });
+    lines.collect()
+}

@@ -1,0 +1,191 @@
+//! Sessions that stay with their backend, by the command line.
+
+use std::time::Duration;
+
+use equipoise::{
+    StickyLayer, Strategy,
+    affinity::AnyAffinity,
+    cookie::{Cookie, CookieBuilder, Keys, SameSite},
+    learned::{ByCookie, Learned, Sessions},
+    proxy::{DownstreamBody, UpstreamBody},
+    redis::RedisStore,
+};
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::{flags::time, keys};
+
+type Affinity = AnyAffinity<Request<UpstreamBody<Incoming>>, Response<DownstreamBody>>;
+
+/// What is said of it; without a word nothing stays.
+#[derive(Default)]
+pub(crate) struct Stickiness {
+    way: Option<Way>,
+    keys: Option<Keys>,
+    redis: Option<RedisStore>,
+    idle: Option<Duration>,
+    lost: Lost,
+}
+
+/// How a session is known.
+enum Way {
+    /// By a cookie of the proxy's own, with these attributes.
+    Cookie(String),
+    /// By a key, from which the strategy finds the backend.
+    Key(String),
+    /// By the application's cookie of this name, in a table.
+    Learned(String),
+}
+
+/// What becomes of a session whose backend can't serve it.
+#[derive(Clone, Copy, Default)]
+enum Lost {
+    #[default]
+    Moves,
+    MovesAfter(Duration),
+    Refused,
+}
+
+/// What all of it comes to.
+pub(crate) type Sticky = StickyLayer<Option<Affinity>>;
+
+const WAYS: &str = "expected cookie, source, header:NAME or learned:COOKIE";
+
+impl Stickiness {
+    /// Takes in one of the flags; the error names the flag, the value and what is allowed.
+    pub(crate) fn with(mut self, flag: &str, value: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("invalid {flag} '{}': {why}", value.escape_debug());
+        match flag {
+            "--sticky" => {
+                let (way, rest) = value.split_once([':', ',']).unwrap_or((value, ""));
+                self.way = Some(match way {
+                    "cookie" if !value.starts_with("cookie:") => Way::Cookie(rest.to_owned()),
+                    "source" if value == way => Way::Key("client".to_owned()),
+                    "header" if value != way => Way::Key(value.to_owned()),
+                    "learned" if value != way => Way::Learned(rest.to_owned()),
+                    _ => return Err(wrong(WAYS)),
+                });
+                // Whatever is wrong with it is said now.
+                self.check().map_err(|why| wrong(&why))?;
+            }
+            "--sticky-keys" => {
+                let text = std::fs::read_to_string(value).map_err(|error| wrong(&error.to_string()))?;
+                self.keys = Some(text.parse().map_err(|error| wrong(&format!("{error}")))?);
+            }
+            "--sticky-idle" => {
+                let idle = time(flag, value)?;
+                self.idle = Some(idle).filter(|idle| *idle >= Duration::from_secs(1));
+                self.idle.ok_or_else(|| wrong("expected at least 1s"))?;
+            }
+            "--home-lost" => {
+                self.lost = match value {
+                    "move" => Lost::Moves,
+                    "refuse" => Lost::Refused,
+                    _ => Lost::MovesAfter(time(flag, value).map_err(|_| wrong("expected move, refuse, or a time"))?),
+                }
+            }
+            // `--redis`. What may be in it is not repeated.
+            _ => self.redis = Some(RedisStore::new(value).map_err(|error| format!("invalid --redis: {error}"))?),
+        }
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match &self.way {
+            Some(Way::Cookie(attributes)) => {
+                let keys = Keys::random().map_err(|error| error.to_string())?;
+                cookie(attributes, keys)?.build().map_err(|error| error.to_string())?;
+            }
+            Some(Way::Learned(name)) => drop(ByCookie::new(name).map_err(|error| error.to_string())?),
+            Some(Way::Key(key)) => drop(keys::read(key, &[])?),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The key that sessions are known by, if they are by one; then the strategy has to go by keys.
+    pub(crate) fn key(&self, strategy: &mut Option<Strategy>) -> Result<Option<&str>, String> {
+        let Some(Way::Key(key)) = &self.way else {
+            return Ok(None);
+        };
+        let strategy = strategy.get_or_insert(Strategy::Maglev(Default::default()));
+        if !strategy.wants_keys() {
+            return Err(format!(
+                "--strategy {strategy} goes by no key, so that --sticky source or header:NAME would be in vain: expected \
+                 maglev (unless said otherwise), ring, rendezvous, jump or ip_hash"
+            ));
+        }
+        Ok(Some(key))
+    }
+
+    pub(crate) fn build(self) -> Result<Sticky, String> {
+        if self.redis.is_some() && !matches!(self.way, Some(Way::Learned(_))) {
+            return Err("--redis is for --sticky learned:COOKIE".to_owned());
+        }
+        let affinity = match self.way {
+            None | Some(Way::Key(_)) => None,
+            Some(Way::Cookie(attributes)) => {
+                let keys = match self.keys {
+                    Some(keys) => keys,
+                    None => {
+                        eprintln!("no --sticky-keys: cookies are good for this process alone, and until it ends");
+                        Keys::random().map_err(|error| error.to_string())?
+                    }
+                };
+                let mut cookie = cookie(&attributes, keys)?;
+                if let Some(idle) = self.idle {
+                    cookie = cookie.idle(idle);
+                }
+                Some(Affinity::new(cookie.build().map_err(|error| error.to_string())?))
+            }
+            Some(Way::Learned(name)) => {
+                let mut table = Sessions::builder();
+                if let Some(idle) = self.idle {
+                    table = table.idle(idle);
+                }
+                if let Some(redis) = self.redis {
+                    let keys = self
+                        .keys
+                        .ok_or("--redis wants --sticky-keys FILE, the same for all who share it")?;
+                    let redis = self.idle.map_or(redis.clone(), |idle| redis.with_idle(idle));
+                    table = table.key(keys.session_key()).store(redis);
+                }
+                let naming = ByCookie::new(&name).map_err(|error| error.to_string())?;
+                Some(Affinity::new(Learned::new(table.build(), naming)))
+            }
+        };
+        let layer = StickyLayer::new(affinity);
+        Ok(match self.lost {
+            Lost::Moves => layer,
+            Lost::MovesAfter(grace) => layer.grace(grace),
+            Lost::Refused => layer.strict(),
+        })
+    }
+}
+
+const ATTRIBUTES: &str =
+    "expected cookie[,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none], each once";
+
+/// `[name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=WORD]`; the error is what is allowed.
+fn cookie(attributes: &str, keys: Keys) -> Result<CookieBuilder, String> {
+    let mut cookie = Cookie::builder("", keys);
+    let mut names = Vec::new();
+    for attribute in attributes.split(',').filter(|_| !attributes.is_empty()) {
+        let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        if names.contains(&name) {
+            return Err(ATTRIBUTES.to_owned());
+        }
+        names.push(name);
+        cookie = match (name, value) {
+            ("name", _) => cookie.name(value),
+            ("path", _) => cookie.path(value),
+            ("domain", _) => cookie.domain(value),
+            ("secure", "") => cookie.secure(true),
+            ("same-site", "strict") => cookie.same_site(SameSite::Strict),
+            ("same-site", "lax") => cookie.same_site(SameSite::Lax),
+            ("same-site", "none") => cookie.same_site(SameSite::None),
+            _ => return Err(ATTRIBUTES.to_owned()),
+        };
+    }
+    Ok(cookie)
+}
