@@ -23,6 +23,8 @@ mod proxied;
 mod proxy;
 mod raw;
 mod redis;
+#[cfg(feature = "redis")]
+mod redis_store;
 mod uploads;
 #[allow(dead_code, reason = "others use the rest of it")]
 #[path = "../proxy/wire.rs"]

@@ -1,0 +1,10 @@
+//! Sessions in a real Redis.
+
+mod answers;
+mod expiry;
+mod far;
+mod migration;
+mod outages;
+mod refusals;
+pub(crate) mod server;
+mod speed;
