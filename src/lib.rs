@@ -140,6 +140,6 @@ pub use selector::{
 };
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "http", feature = "probes"))]
+#[cfg(all(doctest, feature = "cookie", feature = "http", feature = "probes"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

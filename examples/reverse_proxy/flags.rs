@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -11,11 +12,13 @@ use equipoise::{
     proxy::{ProxyLayer, Upstream, UpstreamBuilder},
     server::Server,
 };
+use ipnet::IpNet;
 
 use crate::{
     failover::Failover,
     fitness::Fitness,
     keys::{self, Key},
+    sticky::{Stickiness, Sticky},
 };
 
 const HELP: &str = "\
@@ -27,6 +30,18 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --strategy TEXT      which backend: one of those below; least_loaded unless said otherwise
   --key TEXT           what strategies go by that bring the same to the same: client (unless said otherwise), path,
                        header:NAME, cookie:NAME or query:NAME; several are combined in their order
+  --sticky WAY         a session stays with its backend, however it is known: cookie (one of the proxy's own, sealed;
+                       [,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none] behind it), source (the
+                       client's address) or header:NAME (both by a strategy that goes by keys, maglev unless said otherwise),
+                       or learned:COOKIE (the application's own, in a table)
+  --sticky-keys FILE   secrets of sealed cookies, and of sessions in Redis: a line of 64 hexadecimal digits each, such as
+                       'openssl rand -hex 32' makes; the first seals. Without, cookies end with the process
+  --sticky-idle T      after how long without a request a session of a cookie or a table is over: 30m
+  --home-lost WHAT     what becomes of a session whose backend is unfit: move (unless said otherwise), a time such as 30s, for
+                       which it is a guest elsewhere, or refuse (503). From a backend that left it always moves
+  --redis URL          redis://HOST[:PORT]: the table of sessions that several proxies share; wants --sticky-keys
+  --operations PATH    a Unix socket for operators, by HTTP: drain, undrain, backends; 'curl --unix-socket PATH
+                       http://localhost/' tells how
   --health PATH        asks every backend for this with GET, with [,expect=TEXT][,interval=T][,timeout=T] behind it: a
                        status of 200 to 399, and the text in the body, again and again each 5s and within 1s; who does
                        not answer so three times in a row gets no requests until it does twice
@@ -72,10 +87,13 @@ pub(crate) fn help() -> String {
     lines.fold(HELP.to_owned(), |help, line| help + &line)
 }
 
-pub(crate) struct Flags {
+/// What the flags come to.
+pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
     pub(crate) strategy: Strategy,
     pub(crate) keys: Vec<Key>,
+    pub(crate) sticky: Sticky,
+    pub(crate) operations: Option<PathBuf>,
     pub(crate) backends: Vec<HttpEndpoint>,
     pub(crate) fitness: Fitness,
     pub(crate) failover: Failover,
@@ -85,8 +103,24 @@ pub(crate) struct Flags {
 }
 
 pub(crate) enum Wish {
-    Proxy(Box<Flags>),
+    Proxy(Box<Setup>),
     Help,
+}
+
+/// As far as they are read.
+struct Flags {
+    listen: SocketAddr,
+    strategy: Option<Strategy>,
+    keys: Vec<String>,
+    trusted: Vec<IpNet>,
+    sticky: Stickiness,
+    operations: Option<PathBuf>,
+    backends: Vec<HttpEndpoint>,
+    fitness: Fitness,
+    failover: Failover,
+    proxy: ProxyLayer,
+    upstream: UpstreamBuilder,
+    server: Server,
 }
 
 impl Wish {
@@ -94,8 +128,11 @@ impl Wish {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut flags = Flags {
             listen: ([127, 0, 0, 1], 8080).into(),
-            strategy: Strategy::default(),
+            strategy: None,
             keys: Vec::new(),
+            trusted: Vec::new(),
+            sticky: Stickiness::default(),
+            operations: None,
             backends: Vec::new(),
             fitness: Fitness::default(),
             failover: Failover::default(),
@@ -109,13 +146,7 @@ impl Wish {
             }
             flags = flags.with(&flag, &mut arguments)?;
         }
-        if flags.backends.is_empty() {
-            return Err("missing --backend: expected at least one http://HOST[:PORT] or h2c://HOST[:PORT]".to_owned());
-        }
-        if flags.keys.is_empty() {
-            flags.keys.push(keys::client());
-        }
-        Ok(Self::Proxy(Box::new(flags)))
+        Ok(Self::Proxy(Box::new(flags.finish()?)))
     }
 }
 
@@ -124,8 +155,16 @@ impl Flags {
         let mut value = || arguments.next().unwrap_or_default();
         match flag {
             "--listen" => self.listen = listen(&value())?,
-            "--strategy" => self.strategy = strategy(&value())?,
-            "--key" => self.keys.push(keys::read(&value())?),
+            "--strategy" => self.strategy = Some(strategy(&value())?),
+            "--key" => {
+                let key = value();
+                keys::read(&key, &[]).map_err(|why| format!("invalid --key '{}': {why}", key.escape_debug()))?;
+                self.keys.push(key);
+            }
+            "--sticky" | "--sticky-keys" | "--sticky-idle" | "--home-lost" | "--redis" => {
+                self.sticky = self.sticky.with(flag, &value())?;
+            }
+            "--operations" => self.operations = Some(value().into()),
             "--backend" => {
                 let backend = backend(&value(), &self.backends)?;
                 self.backends.push(backend);
@@ -137,7 +176,7 @@ impl Flags {
             | "--replay" => {
                 self.failover = self.failover.with(flag, &value())?;
             }
-            "--trust" => self.proxy = trust(self.proxy, &value())?,
+            "--trust" => self.trusted.push(trust(&value())?),
             "--header-timeout" => self.server = self.server.header_timeout(time(flag, &value())?),
             "--idle-timeout" => self.server = self.server.idle_timeout(time(flag, &value())?),
             "--stall-timeout" => self.server = self.server.stall_timeout(time(flag, &value())?),
@@ -156,6 +195,35 @@ impl Flags {
             }
         }
         Ok(self)
+    }
+
+    fn finish(self) -> Result<Setup, String> {
+        if self.backends.is_empty() {
+            return Err("missing --backend: expected at least one http://HOST[:PORT] or h2c://HOST[:PORT]".to_owned());
+        }
+        let mut strategy = self.strategy;
+        let keys = match self.sticky.key(&mut strategy)? {
+            Some(_) if !self.keys.is_empty() => {
+                return Err("--key and --sticky source or header:NAME are the same: expected one of them".to_owned());
+            }
+            Some(key) => vec![key.to_owned()],
+            None if self.keys.is_empty() => vec!["client".to_owned()],
+            None => self.keys,
+        };
+        let keys = keys.iter().map(|key| keys::read(key, &self.trusted));
+        Ok(Setup {
+            listen: self.listen,
+            strategy: strategy.unwrap_or_default(),
+            keys: keys.collect::<Result<_, _>>()?,
+            sticky: self.sticky.build()?,
+            operations: self.operations,
+            backends: self.backends,
+            fitness: self.fitness,
+            failover: self.failover,
+            proxy: self.trusted.iter().fold(self.proxy, |proxy, peers| proxy.trust(*peers)),
+            upstream: self.upstream,
+            server: self.server,
+        })
     }
 }
 
@@ -181,13 +249,13 @@ fn backend(text: &str, others: &[HttpEndpoint]) -> Result<HttpEndpoint, String> 
     Ok(backend)
 }
 
-fn trust(proxy: ProxyLayer, text: &str) -> Result<ProxyLayer, String> {
+fn trust(text: &str) -> Result<IpNet, String> {
     let net = match text.parse::<IpAddr>() {
         Ok(address) => Ok(address.into()),
         Err(_) => text.parse(),
     };
     let allowed = "expected an address or a network, such as 10.0.0.0/8";
-    (net.map(|net| proxy.trust(net))).map_err(|_| format!("invalid --trust '{}': {allowed}", text.escape_debug()))
+    net.map_err(|_| format!("invalid --trust '{}': {allowed}", text.escape_debug()))
 }
 
 /// A whole number without a sign.

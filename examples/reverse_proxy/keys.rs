@@ -10,36 +10,36 @@ use equipoise::{
 };
 use http::{HeaderName, Request};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 
 /// One of several, of which each is asked in turn and all are combined.
 pub(crate) type Key = Arc<dyn HashKey<Request<UpstreamBody<Incoming>>> + Send + Sync>;
 
 pub(crate) const ALLOWED: &str = "client, path, header:NAME, cookie:NAME or query:NAME";
 
-/// The address of who is connected.
-pub(crate) fn client() -> Key {
-    Arc::new(ClientAddress::new(|connection: &Connection| connection.peer().ip()))
+/// The address of the client: who is connected, or whoever trusted proxies say is behind them.
+fn client(trusted: &[IpNet]) -> Key {
+    let peer = ClientAddress::new(|connection: &Connection| connection.peer().ip());
+    Arc::new(trusted.iter().fold(peer, |client, peers| client.trust(*peers)))
 }
 
-pub(crate) fn read(text: &str) -> Result<Key, String> {
-    let wrong = |why: &str| format!("invalid --key '{}': {why}", text.escape_debug());
+/// The error says what is wrong with it.
+pub(crate) fn read(text: &str, trusted: &[IpNet]) -> Result<Key, String> {
     match text.split_once(':') {
-        None if text == "client" => Ok(client()),
+        None if text == "client" => Ok(client(trusted)),
         None if text == "path" => Ok(Arc::new(PathKey::new())),
-        Some(("header", name)) => {
-            let name: HeaderName = name
-                .parse()
-                .map_err(|_| wrong("expected header: and a header's name"))?;
-            Ok(Arc::new(HeaderKey::new(name)))
-        }
+        Some(("header", name)) => match name.parse::<HeaderName>() {
+            Ok(name) => Ok(Arc::new(HeaderKey::new(name))),
+            Err(_) => Err("expected header: and a header's name".to_owned()),
+        },
         Some(("cookie", name)) => match CookieKey::new(name) {
             Ok(key) => Ok(Arc::new(key)),
-            Err(error) => Err(wrong(&error.to_string())),
+            Err(error) => Err(error.to_string()),
         },
         Some(("query", name)) => match QueryKey::new(name) {
             Ok(key) => Ok(Arc::new(key)),
-            Err(error) => Err(wrong(&error.to_string())),
+            Err(error) => Err(error.to_string()),
         },
-        _ => Err(wrong(&format!("expected {ALLOWED}"))),
+        _ => Err(format!("expected {ALLOWED}")),
     }
 }

@@ -10,19 +10,23 @@ mod failover;
 mod fitness;
 mod flags;
 mod keys;
+#[cfg(unix)]
+mod operations;
 mod signals;
+mod sticky;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use equipoise::{BalanceLayer, BoxError, KeyedLayer, Pool};
+use equipoise::{AnySelector, BalanceLayer, BoxError, KeyedLayer, Pool, http::HttpEndpoint};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
 
 use crate::{
-    flags::{Flags, Wish, help},
+    flags::{Setup, Wish, help},
     signals::Signals,
 };
 
@@ -31,7 +35,7 @@ async fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let wish = Wish::parse(arguments.map(|argument| argument.to_string_lossy().into_owned()));
     let done = match wish {
-        Ok(Wish::Proxy(flags)) => run(*flags).await,
+        Ok(Wish::Proxy(setup)) => run(*setup).await,
         Ok(Wish::Help) => io::stdout().write_all(help().as_bytes()).map_err(BoxError::from),
         Err(wrong) => {
             eprintln!("{wrong}");
@@ -47,28 +51,30 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: Flags) -> Result<(), BoxError> {
+async fn run(setup: Setup) -> Result<(), BoxError> {
     // With feature `tracing`: who comes, who goes, who is fit, and every request that failed.
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let pool = Pool::builder()
-        .selector(flags.strategy.selector())
-        .backends(flags.backends);
-    let pool = flags.fitness.build(pool).spawn();
+        .selector(setup.strategy.selector())
+        .backends(setup.backends);
+    let pool = setup.fitness.build(pool).spawn();
+    operate(setup.operations, &pool)?;
     let proxy = ServiceBuilder::new()
-        .layer(flags.proxy)
-        .layer(KeyedLayer::new(flags.keys))
-        .layer(flags.failover.layer())
+        .layer(setup.proxy)
+        .layer(KeyedLayer::new(setup.keys))
+        .layer(setup.sticky)
+        .layer(setup.failover.layer())
         .layer(BalanceLayer::orca(pool))
-        .service(flags.upstream.build());
+        .service(setup.upstream.build());
 
     let mut signals = Signals::new()?;
-    let listener = TcpListener::bind(flags.listen)
+    let listener = TcpListener::bind(setup.listen)
         .await
-        .map_err(|error| format!("{}: {error}", flags.listen))?;
+        .map_err(|error| format!("{}: {error}", setup.listen))?;
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
 
     let (stop, stopped) = oneshot::channel();
-    let serving = flags.server.serve(listener, proxy, async {
+    let serving = setup.server.serve(listener, proxy, async {
         // Its sender is not dropped before.
         let _ = stopped.await;
     });
@@ -84,5 +90,23 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
             Ok(())
         }
         () = twice => Err("ended at once, by a second signal".into()),
+    }
+}
+
+/// Listens to operators, if they are to be listened to.
+#[cfg(unix)]
+fn operate(path: Option<PathBuf>, pool: &Pool<HttpEndpoint, AnySelector<HttpEndpoint>>) -> Result<(), BoxError> {
+    if let Some(path) = path {
+        let operations = operations::Operations::bind(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        tokio::spawn(operations.serve(pool.clone()));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn operate(path: Option<PathBuf>, _: &Pool<HttpEndpoint, AnySelector<HttpEndpoint>>) -> Result<(), BoxError> {
+    match path {
+        Some(_) => Err("--operations: there are no Unix sockets here".into()),
+        None => Ok(()),
     }
 }

@@ -6,7 +6,8 @@ use equipoise::{
     StickyLayer, Strategy,
     affinity::AnyAffinity,
     cookie::{Cookie, CookieBuilder, Keys, SameSite},
-    learned::{ByCookie, Learned, Sessions},
+    http::CookieKey,
+    learned::{Learned, Sessions},
     proxy::{DownstreamBody, UpstreamBody},
     redis::RedisStore,
 };
@@ -96,7 +97,7 @@ impl Stickiness {
                 let keys = Keys::random().map_err(|error| error.to_string())?;
                 cookie(attributes, keys)?.build().map_err(|error| error.to_string())?;
             }
-            Some(Way::Learned(name)) => drop(ByCookie::new(name).map_err(|error| error.to_string())?),
+            Some(Way::Learned(name)) => drop(CookieKey::new(name).map_err(|error| error.to_string())?),
             Some(Way::Key(key)) => drop(keys::read(key, &[])?),
             None => {}
         }
@@ -150,8 +151,8 @@ impl Stickiness {
                     let redis = self.idle.map_or(redis.clone(), |idle| redis.with_idle(idle));
                     table = table.key(keys.session_key()).store(redis);
                 }
-                let naming = ByCookie::new(&name).map_err(|error| error.to_string())?;
-                Some(Affinity::new(Learned::new(table.build(), naming)))
+                let learned = Learned::by_cookie(table.build(), &name);
+                Some(Affinity::new(learned.map_err(|error| error.to_string())?))
             }
         };
         let layer = StickyLayer::new(affinity);

@@ -18,7 +18,9 @@ pub struct AnyAffinity<Req, Res>(Box<dyn Erased<Req, Res>>);
 pub struct AnySession<Res>(Pin<Box<dyn Bind<Res>>>);
 
 /// What an [`AnyAffinity`] knows later.
-pub struct AnyLater<Res>(Pin<Box<dyn Future<Output = (AnySession<Res>, Option<Home>)> + Send>>);
+pub struct AnyLater<Res>(Pin<Box<dyn Future<Output = Found<Res>> + Send>>);
+
+type Found<Res> = (AnySession<Res>, Option<Home>);
 
 trait Erased<Req, Res>: Send + Sync {
     fn locate(&self, request: &mut Req) -> Located<AnySession<Res>, AnyLater<Res>>;
@@ -82,7 +84,7 @@ impl<Res> Bind<Res> for AnySession<Res> {
 }
 
 impl<Res> Future for AnyLater<Res> {
-    type Output = (AnySession<Res>, Option<Home>);
+    type Output = Found<Res>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)

@@ -65,6 +65,22 @@ impl Keys {
         Ok(Self::new(secret))
     }
 
+    /// A key for the hashes by which a table shared by several balancers knows its sessions (`SessionsBuilder::key`), so that all
+    /// of them need no other secrets. It is derived from the oldest: sessions of the table are new ones once that is dropped.
+    ///
+    /// ```
+    /// use equipoise::cookie::Keys;
+    ///
+    /// let (before, since_monday) = ([1; 32], [2; 32]);
+    /// let keys = Keys::new(since_monday).with_older(before);
+    /// assert_eq!(keys.session_key(), Keys::new(before).session_key());
+    /// assert_ne!(keys.session_key(), Keys::new(since_monday).session_key());
+    /// ```
+    pub fn session_key(&self) -> [u8; 16] {
+        // There is always one.
+        self.0.last().map_or([0; 16], |key| key.of_names)
+    }
+
     /// The first seals.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Key>> {
         self.0.iter()

@@ -82,6 +82,49 @@ fn what_it_does_not_understand_it_names() {
         (&["--retry-budget", "10001"], &["invalid --retry-budget '10001'"]),
         (&["--replay", "1k"], &["invalid --replay '1k'", "bytes"]),
         (&["--try-timeout", "1"], &["invalid --try-timeout '1'"]),
+        (
+            &["--sticky", "always"],
+            &["invalid --sticky 'always'", "learned:COOKIE"],
+        ),
+        (
+            &["--sticky", "cookie:sid"],
+            &["invalid --sticky 'cookie:sid'", "header:NAME"],
+        ),
+        (
+            &["--sticky", "cookie,often"],
+            &["invalid --sticky 'cookie,often'", "[,secure]"],
+        ),
+        (
+            &["--sticky", "cookie,same-site=none"],
+            &["invalid --sticky 'cookie,same-site=none'", "ecure"],
+        ),
+        (
+            &["--sticky", "cookie,name=a b"],
+            &["invalid --sticky 'cookie,name=a b'", "name"],
+        ),
+        (&["--sticky", "header:a b"], &["invalid --sticky 'header:a b'"]),
+        (&["--sticky", "learned:"], &["invalid --sticky 'learned:'"]),
+        (
+            &["--sticky", "source", "--strategy", "random"],
+            &["--strategy random goes by no key", "maglev"],
+        ),
+        (&["--sticky", "source", "--key", "path"], &["--key and --sticky"]),
+        (
+            &["--sticky-keys", "/nowhere"],
+            &["invalid --sticky-keys '/nowhere'", "No such file"],
+        ),
+        (&["--sticky-idle", "0s"], &["invalid --sticky-idle '0s'", "at least 1s"]),
+        (&["--home-lost", "wait"], &["invalid --home-lost 'wait'", "refuse"]),
+        (&["--redis", "http://a"], &["invalid --redis"]),
+        (&["--redis", "redis://:secret@127.0.0.1:x"], &["invalid --redis"]),
+        (
+            &["--redis", "redis://127.0.0.1"],
+            &["--redis is for --sticky learned:COOKIE"],
+        ),
+        (
+            &["--redis", "redis://127.0.0.1", "--sticky", "learned:sid"],
+            &["--redis wants --sticky-keys"],
+        ),
         (&["--outliers", "maybe"], &["invalid --outliers 'maybe'", "on or off"]),
         (
             &["--panic-threshold", "101"],

@@ -1,6 +1,14 @@
 //! The example `reverse_proxy` as the program that it is, between real clients and real servers: WebSockets, gRPC,
 //! signals, backends that die and clients that dawdle. What needs installed programs is in `tests/installed`.
-#![cfg(all(not(loom), unix, feature = "orca", feature = "probes", feature = "proxy"))]
+#![cfg(all(
+    not(loom),
+    unix,
+    feature = "cookie",
+    feature = "orca",
+    feature = "probes",
+    feature = "proxy",
+    feature = "redis"
+))]
 
 mod backends;
 mod choosing;
@@ -19,6 +27,7 @@ mod program;
 #[path = "../installed/proxy.rs"]
 mod proxy;
 mod slow;
+mod sticky;
 mod stopping;
 mod websocket;
 #[allow(dead_code, reason = "others use the rest of it")]
