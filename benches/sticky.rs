@@ -55,7 +55,7 @@ fn balanced() -> impl Dispatch<Request<()>, Response: 'static, Raw = Answer> + C
         .backends(backends)
         .build()
         .0;
-    BalanceLayer::with(pool, Http, Identity::new()).layer(Echo)
+    BalanceLayer::with(pool, Http::default(), Identity::new()).layer(Echo)
 }
 
 /// Ready, called and polled to its end, which is at once.

@@ -31,9 +31,9 @@ const LENIENT: GeneralPurposeConfig =
 /// use equipoise::cookie::Keys;
 ///
 /// let keys: Keys = "
-///     # Since Monday:
+///     ## Since Monday:
 ///     8d1f3a1c0c2be0a8a7f46c3d2c6f4a4cf6a0a1b6b4d9e7c5a3f1e8d7c6b5a493
-///     # Before:
+///     ## Before:
 ///     mFQ1xr9v0S1t3PpYdXJm0c0uJzT2cOmTN2fdyu7Wv2c=
 /// ".parse()?;
 /// # assert!(format!("{keys:?}").len() < 60);

@@ -53,15 +53,27 @@ pub(super) fn strip(headers: &mut HeaderMap, name: &[u8]) {
 
 /// The other pairs of a line, nothing if they are blank; none if all are others.
 fn without(line: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    let pairs = || line.split(is_semicolon);
-    if !pairs().any(|pair| value(pair, name).is_some()) {
-        return None;
+    let mut others: Option<Vec<u8>> = None;
+    let mut from = 0;
+    for pair in line.split(is_semicolon) {
+        let is_ours = value(pair, name).is_some();
+        match &mut others {
+            // All before it, and the semicolon behind them.
+            None if is_ours => others = Some(line[..from].to_vec()),
+            Some(others) if !is_ours => {
+                others.extend(pair);
+                others.push(b';');
+            }
+            _ => {}
+        }
+        from += pair.len() + 1;
     }
-    let others: Vec<&[u8]> = pairs().filter(|pair| value(pair, name).is_none()).collect();
-    if others.iter().all(|pair| pair.trim_ascii().is_empty()) {
-        return Some(Vec::new());
+    let mut others = others?;
+    others.pop();
+    if others.iter().all(|byte| *byte == b';' || byte.is_ascii_whitespace()) {
+        others.clear();
     }
-    Some(others.join(&b';').trim_ascii().to_vec())
+    Some(others.trim_ascii().to_vec())
 }
 
 /// Drops the cookie of this name that a backend sets.

@@ -8,6 +8,7 @@ mod forgery;
 mod keys;
 mod moving;
 mod random_course;
+mod sockets;
 mod stage;
 mod stripping;
 mod telling;
