@@ -52,7 +52,7 @@ pub(super) fn home(value: &[u8]) -> Option<&str> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let home = rest[digits..].strip_prefix(b":")?;
     let is_ours = digits > 0 && value.len() <= MOST_VALUE;
-    is_ours.then(|| str::from_utf8(home).ok())?
+    is_ours.then(|| std::str::from_utf8(home).ok())?
 }
 
 #[cfg(test)]

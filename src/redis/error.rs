@@ -59,7 +59,11 @@ impl StoreError {
         error: RedisError,
         password: Option<&str>,
     ) -> Self {
-        let said = error.to_string();
+        // In Redis' own words, which is what is looked for.
+        let said = match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("{code} {detail}"),
+            _ => error.to_string(),
+        };
         let is_telling = password.is_some_and(|password| !password.is_empty() && said.contains(password));
         let (said, source) = match is_telling {
             true => (error.category().to_owned(), None),

@@ -159,9 +159,12 @@ impl Link {
             // An error says that it is over.
             let _ = attempt.changed().await;
         }
-        match self.way()? {
-            Way::There(line) => Ok(line),
-            Way::Wait(_) => Err(self.no_runtime()),
+        // It is over without a word: this runtime has no I/O, or no time.
+        let state = self.state.lock();
+        match (&state.line, &state.failure) {
+            (Some(line), _) => Ok(line.clone()),
+            (None, Some(failure)) => Err(failure.clone()),
+            (None, None) => Err(self.no_runtime()),
         }
     }
 
