@@ -13,9 +13,9 @@ const TOLD: usize = 200;
 pub enum StoreErrorKind {
     /// The address is none of a Redis.
     Address,
-    /// There is no tokio runtime with I/O and time to connect from.
+    /// There is no tokio runtime to connect in.
     Runtime,
-    /// There is no connection: it was refused, took too long, or the password was wrong.
+    /// There is no connection: it was refused, took too long, the password was wrong, or the certificate is not trusted.
     Unreachable,
     /// The connection was lost while an answer was waited for.
     Lost,
