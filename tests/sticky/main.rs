@@ -1,0 +1,4 @@
+//! Sessions that stay with their home, a module for each of the ways to know them again.
+#![cfg(not(loom))]
+
+mod learned;
