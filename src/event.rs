@@ -1,6 +1,7 @@
 //! What happens to a pool, as a stream.
 
 use std::{
+    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -127,6 +128,13 @@ pub enum Event {
     },
     /// The pool was closed: nothing new is picked.
     Closed,
+    /// A store of sessions fails, which several balancers share: each serves from what it knows itself.
+    SessionStoreLost {
+        /// What it said last.
+        error: Arc<str>,
+    },
+    /// A store of sessions answers again.
+    SessionStoreRecovered,
     /// This subscriber was too slow: so many events are missing here.
     Lagged {
         /// How many.
@@ -134,7 +142,7 @@ pub enum Event {
     },
 }
 
-/// A subscription to a pool's [`Event`]s: a stream that ends with the driver.
+/// A subscription to [`Event`]s: a stream that ends with who tells them, such as a pool's driver.
 pub struct Events(mpsc::Receiver<Event>);
 
 impl Stream for Events {
@@ -178,7 +186,7 @@ impl Subscribers {
         Events(receiver)
     }
 
-    /// For the driver alone. Sending wakes whoever listens, which is not our code: it happens outside the lock.
+    /// For one thread at a time, such as the driver's. Sending wakes whoever listens, which is not our code: it happens outside the lock.
     pub(crate) fn tell(&self, event: &Event) {
         let told = self.0.lock().as_mut().map(std::mem::take);
         let mut told = told.unwrap_or_default();
@@ -215,10 +223,80 @@ impl Subscriber {
     }
 }
 
+/// Tells [`Event`]s of what stands beside pools, such as a table of sessions. Subscriptions end when it is dropped.
+///
+/// ```
+/// use equipoise::{Event, EventSource};
+/// use futures_util::{FutureExt, StreamExt};
+///
+/// let source = EventSource::new();
+/// let mut events = source.events();
+/// source.tell(Event::SessionStoreRecovered);
+/// assert_eq!(events.next().now_or_never(), Some(Some(Event::SessionStoreRecovered)));
+/// drop(source);
+/// assert_eq!(events.next().now_or_never(), Some(None));
+/// ```
+#[derive(Default)]
+pub struct EventSource {
+    subscribers: Subscribers,
+    untold: Mutex<VecDeque<Event>>,
+    telling: Mutex<()>,
+}
+
+impl EventSource {
+    /// One that nobody listens to yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All that is told from now on.
+    pub fn events(&self) -> Events {
+        self.subscribers.subscribe()
+    }
+
+    /// Tells an event to all subscribers, each of which sees those of all threads in one order. It never waits: while another
+    /// thread tells, that one tells this too.
+    pub fn tell(&self, event: Event) {
+        self.untold.lock().push_back(event);
+        // Who finds it taken has left the event to its holder, which looks again after it let go.
+        while let Some(telling) = self.telling.try_lock() {
+            let next = || self.untold.lock().pop_front();
+            while let Some(event) = next() {
+                self.subscribers.tell(&event);
+            }
+            drop(telling);
+            if self.untold.lock().is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventSource")
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use futures_util::{FutureExt, StreamExt};
+
+    #[test]
+    fn a_source_that_several_threads_tell_by_loses_nothing() {
+        let source = EventSource::new();
+        let mut events = source.events();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..400).for_each(|_| source.tell(Event::SessionStoreRecovered)));
+            }
+        });
+        let told = std::iter::from_fn(|| events.next().now_or_never().flatten());
+        assert_eq!(told.count(), 800);
+        drop(source);
+        assert_eq!(events.next().now_or_never(), Some(None));
+    }
 
     #[test]
     fn a_slow_subscriber_learns_how_much_it_missed() {

@@ -121,7 +121,7 @@ pub use balance::{
 pub use clock::{Clock, ManualClock, Sleep, Timer};
 pub use discover::{Applied, Drained, Handle};
 pub use error::{BoxError, Error, ErrorKind, Unsent};
-pub use event::{Event, Events};
+pub use event::{Event, EventSource, Events};
 #[doc(inline)]
 pub use fitness::{Ejection, EjectionReason, Health, Standing};
 pub use health::{HealthCheck, HealthProbe, OutlierDetection, SlowStart};

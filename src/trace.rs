@@ -44,8 +44,8 @@ pub(crate) fn change(pool: Option<&str>, event: &Event) {
         Event::DiscoveryEnded => info!(target: POOL, pool, "discovery ended"),
         Event::PublishFailed { error } => warn!(target: POOL, pool, error = &**error, "publish failed"),
         Event::Closed => info!(target: POOL, pool, "closed"),
-        // A subscriber's own.
-        Event::Lagged { .. } => {}
+        // A subscriber's own, and what no pool tells.
+        Event::Lagged { .. } | Event::SessionStoreLost { .. } | Event::SessionStoreRecovered => {}
     }
 }
 

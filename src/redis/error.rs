@@ -13,9 +13,9 @@ const TOLD: usize = 200;
 pub enum StoreErrorKind {
     /// The address is none of a Redis.
     Address,
-    /// There is no tokio runtime with I/O and time to connect from.
+    /// There is no tokio runtime to connect in.
     Runtime,
-    /// There is no connection: it was refused, took too long, or the password was wrong.
+    /// There is no connection: it was refused, took too long, the password was wrong, or the certificate is not trusted.
     Unreachable,
     /// The connection was lost while an answer was waited for.
     Lost,
@@ -59,7 +59,11 @@ impl StoreError {
         error: RedisError,
         password: Option<&str>,
     ) -> Self {
-        let said = error.to_string();
+        // In Redis' own words, which is what is looked for.
+        let said = match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("{code} {detail}"),
+            _ => error.to_string(),
+        };
         let is_telling = password.is_some_and(|password| !password.is_empty() && said.contains(password));
         let (said, source) = match is_telling {
             true => (error.category().to_owned(), None),

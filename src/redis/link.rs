@@ -1,10 +1,12 @@
 //! The way to a Redis: a connection while there is one, and who makes the next.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use rand::{RngExt, rngs::SmallRng};
 use redis::{
@@ -158,18 +160,21 @@ impl Link {
             };
             // An error says that it is over.
             let _ = attempt.changed().await;
+            let state = self.state.lock();
+            match (&state.line, &state.failure) {
+                (Some(line), _) => return Ok(line.clone()),
+                (None, Some(failure)) => return Err(failure.clone()),
+                (None, None) => {}
+            }
         }
-        match self.way()? {
-            Way::There(line) => Ok(line),
-            Way::Wait(_) => Err(self.no_runtime()),
-        }
+        Err(self.no_runtime())
     }
 
     fn no_runtime(&self) -> StoreError {
         StoreError::new(
             StoreErrorKind::Runtime,
             &self.place,
-            "there is no tokio runtime with I/O and time to connect from",
+            "there is no tokio runtime to connect in",
         )
     }
 
@@ -192,43 +197,48 @@ impl Link {
         }
     }
 
-    /// Connects, again and again until it succeeds or nobody has this any more.
-    fn connect(self: &Arc<Self>, runtime: &Handle, mut failures: u32) -> watch::Receiver<()> {
+    /// Has it connected in the background, so that whoever waits may go.
+    fn connect(self: &Arc<Self>, runtime: &Handle, failures: u32) -> watch::Receiver<()> {
         let (over, attempt) = watch::channel(());
-        let (link, runtime) = (Arc::downgrade(self), runtime.clone());
-        runtime.clone().spawn(async move {
-            let _over = over;
-            loop {
-                if failures > 0 {
-                    time::sleep(pause(failures)).await;
-                }
-                let Some(link) = Weak::upgrade(&link) else { return };
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(link.patience.connect))
-                    .set_response_timeout(None)
-                    .set_pipeline_buffer_size(QUEUE);
-                let connected = link.client.get_multiplexed_async_connection_with_config(&config).await;
+        let (link, inside) = (Arc::downgrade(self), runtime.clone());
+        runtime.spawn(async move {
+            let connecting = AssertUnwindSafe(connect_at_last(&link, inside, failures, &over));
+            let Err(panic) = connecting.catch_unwind().await else {
+                return;
+            };
+            if let Some(link) = link.upgrade() {
+                // tokio without a clock, or rustls that can't tell which cryptography to use.
+                let text = panic.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                let text = format!("connecting has panicked: {}", text.unwrap_or("without a message"));
                 let mut state = link.state.lock();
-                match connected {
-                    Ok(connection) => {
-                        let line = Line::new(connection, runtime, link.patience.answer, Arc::downgrade(&link));
-                        (state.line, state.attempt, state.failure) = (Some(line), None, None);
-                        return;
-                    }
-                    Err(error) => {
-                        failures = failures.saturating_add(1);
-                        state.failures = failures;
-                        let is_first = state.failure.is_none();
-                        state.failure = Some(link.error(StoreErrorKind::Unreachable, "connecting", error));
-                        // Those who wait for this attempt wait no longer.
-                        if is_first {
-                            let _ = _over.send(());
-                        }
-                    }
-                }
+                state.failures = state.failures.saturating_add(1);
+                state.failure = Some(StoreError::new(StoreErrorKind::Unreachable, &link.place, text));
             }
         });
         attempt
+    }
+
+    /// One attempt to connect; whether it has succeeded.
+    async fn try_connect(self: &Arc<Self>, runtime: &Handle) -> bool {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.patience.connect))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut state = self.state.lock();
+        match connected {
+            Ok(connection) => {
+                let line = Line::new(connection, runtime.clone(), self.patience.answer, Arc::downgrade(self));
+                (state.line, state.attempt, state.failure) = (Some(line), None, None);
+                true
+            }
+            Err(error) => {
+                state.failures = state.failures.saturating_add(1);
+                state.failure = Some(self.error(StoreErrorKind::Unreachable, "connecting", error));
+                false
+            }
+        }
     }
 
     /// Gives a connection up, if it is still the one, so that another is made; the error that says why.
@@ -259,6 +269,22 @@ impl Link {
         // Not by the next request only; outside of a runtime by that.
         let _ = self.way();
         error
+    }
+}
+
+/// Connects, again and again until it succeeds or nobody has the link any more.
+async fn connect_at_last(link: &Weak<Link>, runtime: Handle, mut failures: u32, over: &watch::Sender<()>) {
+    loop {
+        if failures > 0 {
+            time::sleep(pause(failures)).await;
+        }
+        let Some(link) = link.upgrade() else { return };
+        if link.try_connect(&runtime).await {
+            return;
+        }
+        failures = failures.saturating_add(1);
+        // Those who wait for this attempt wait no longer.
+        over.send_replace(());
     }
 }
 

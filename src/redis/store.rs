@@ -32,8 +32,12 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// The Redis at this address: `redis://[[user]:password@]host[:port][/database]`, or `unix:///path` for a socket. It need not
-    /// be there yet.
+    /// The Redis at this address: `redis://[[user]:password@]host[:port][/database]`, `rediss://` for TLS, or `unix:///path` for a
+    /// socket. It need not be there yet.
+    ///
+    /// Under TLS its certificate has to be trusted by the system, or by what `SSL_CERT_FILE` names. In a program that has rustls
+    /// with several providers of cryptography one of them has to be
+    /// [the default](https://docs.rs/rustls/latest/rustls/crypto/struct.CryptoProvider.html#using-the-per-process-default-cryptoprovider).
     ///
     /// # Errors
     /// If the address is none of a Redis.

@@ -41,11 +41,21 @@ impl CookieKey {
     pub fn with_function(self, function: HashFunction) -> Self {
         Self { function, ..self }
     }
+
+    /// The cookie's value, of any bytes, and maybe empty; none if there is no such cookie.
+    pub fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+        cookie(headers, self.name.as_bytes())
+    }
+
+    /// The cookie's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl<D> HashKey<Request<D>> for CookieKey {
     fn key(&self, request: &Request<D>) -> Option<u64> {
-        hash_unless_empty(self.function, cookie(request.headers(), self.name.as_bytes())?)
+        hash_unless_empty(self.function, self.value(request.headers())?)
     }
 }
 

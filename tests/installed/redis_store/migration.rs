@@ -18,11 +18,7 @@ const SESSIONS: u128 = 10_000;
 const OTHERS: u128 = 1_000_000;
 
 fn one_of_two(session: equipoise::learned::SessionId) -> Home {
-    home(if session.to_bytes()[15].is_multiple_of(2) {
-        "even"
-    } else {
-        "odd"
-    })
+    home(if session.to_bytes()[15] % 2 == 0 { "even" } else { "odd" })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -110,7 +110,8 @@ async fn one_that_was_made_a_replica_is_left() {
     let before = id(&name().await);
     wire.ask::<()>(&format!("REPLICAOF 127.0.0.1 {}", primary.port)).await;
     let refused = store.claim(session(2), None, home("a")).await;
-    assert!(refused.unwrap_err().to_string().contains("READONLY"));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("READONLY"), "{refused}");
     wire.ask::<()>("REPLICAOF NO ONE").await;
     works_again(&store).await;
     assert_eq!(store.claim(session(2), None, home("a")).await.unwrap(), home("a"));

@@ -1,0 +1,168 @@
+//! A store that does as it is told.
+
+use std::{
+    collections::BTreeMap,
+    future::{pending, poll_fn},
+    sync::{Arc, Mutex, MutexGuard},
+    task::Poll,
+    time::Duration,
+};
+
+use equipoise::{
+    Home, ManualClock,
+    learned::{SessionId, SessionStore, Stored},
+};
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// It answers with an error, and has done nothing.
+    Error,
+    /// It never answers, and has done nothing.
+    Never,
+    /// It has done all, and answers after so many milliseconds.
+    Slow(u64),
+    /// It panics when it is asked, when its answer is waited for, or when that is given up.
+    PanicsAsked,
+    PanicsWaited,
+    PanicsGivenUp,
+    /// It can be read alone.
+    ReadOnly,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    state: Arc<Mutex<State>>,
+    time: ManualClock,
+}
+
+#[derive(Default)]
+struct State {
+    fault: Fault,
+    homes: BTreeMap<[u8; 16], Home>,
+    gets: usize,
+    claims: usize,
+    puts: usize,
+}
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("given up");
+    }
+}
+
+impl Script {
+    pub(crate) fn new(time: &ManualClock) -> Self {
+        Self {
+            state: Arc::default(),
+            time: time.clone(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn fail(&self, fault: Fault) {
+        self.state().fault = fault;
+    }
+
+    /// As a restart does to one without persistence.
+    pub(crate) fn lose_all(&self) {
+        self.state().homes.clear();
+    }
+
+    pub(crate) fn home(&self, session: SessionId) -> Option<Home> {
+        self.state().homes.get(&session.to_bytes()).cloned()
+    }
+
+    /// Gets, claims and puts since this was asked last.
+    pub(crate) fn asked(&self) -> (usize, usize, usize) {
+        let mut state = self.state();
+        let asked = (state.gets, state.claims, state.puts);
+        (state.gets, state.claims, state.puts) = (0, 0, 0);
+        asked
+    }
+
+    fn answer<T: Send + 'static>(&self, writes: bool, act: impl FnOnce(&mut State) -> T) -> Stored<T> {
+        let mut state = self.state();
+        match state.fault {
+            Fault::None => {
+                let answer = act(&mut state);
+                Box::pin(async { Ok(answer) })
+            }
+            Fault::ReadOnly if !writes => {
+                let answer = act(&mut state);
+                Box::pin(async { Ok(answer) })
+            }
+            Fault::Slow(millis) => {
+                let answer = act(&mut state);
+                let clock = self.time.clock();
+                let sleep = clock.sleep_until(clock.now() + Duration::from_millis(millis));
+                Box::pin(async {
+                    sleep.await;
+                    Ok(answer)
+                })
+            }
+            Fault::Error | Fault::ReadOnly => Box::pin(async { Err("as the script has it".into()) }),
+            Fault::Never => Box::pin(pending()),
+            Fault::PanicsAsked => {
+                drop(state);
+                panic!("asked")
+            }
+            Fault::PanicsWaited => Box::pin(poll_fn(|_| -> Poll<_> { panic!("waited for") })),
+            Fault::PanicsGivenUp => {
+                let held = PanicsOnDrop;
+                Box::pin(async move {
+                    let _held = held;
+                    pending().await
+                })
+            }
+        }
+    }
+}
+
+impl SessionStore for Script {
+    fn get(&self, session: SessionId) -> Stored<Option<Home>> {
+        self.state().gets += 1;
+        self.answer(false, |state| state.homes.get(&session.to_bytes()).cloned())
+    }
+
+    fn claim(&self, session: SessionId, from: Option<Home>, to: Home) -> Stored<Home> {
+        self.state().claims += 1;
+        self.answer(true, |state| {
+            let home = state.homes.entry(session.to_bytes()).or_insert_with(|| to.clone());
+            if Some(&*home) == from.as_ref() {
+                *home = to;
+            }
+            home.clone()
+        })
+    }
+
+    fn put(&self, session: SessionId, to: Home) -> Stored<()> {
+        self.state().puts += 1;
+        self.answer(true, |state| drop(state.homes.insert(session.to_bytes(), to)))
+    }
+
+    fn forget(&self, session: SessionId) -> Stored<()> {
+        self.answer(true, |state| drop(state.homes.remove(&session.to_bytes())))
+    }
+
+    fn migrate(&self, from: Home, choose: Arc<dyn Fn(SessionId) -> Home + Send + Sync>) -> Stored<u64> {
+        self.answer(true, |state| {
+            let mut moved = 0;
+            for (id, home) in &mut state.homes {
+                let to = choose(SessionId::from_bytes(*id));
+                if *home == from && to != from {
+                    *home = to;
+                    moved += 1;
+                }
+            }
+            moved
+        })
+    }
+}
