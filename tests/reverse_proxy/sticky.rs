@@ -261,7 +261,6 @@ async fn strictly_a_session_is_refused_rather_than_moved() {
     let flags = [&IN_TURNS[..], &["--sticky", "cookie", "--home-lost", "refuse"]].concat();
     let proxy = Proxy::start(&[&a, &b].map(Backend::http), &flags);
     let mut sessions = browsers(&proxy, 2).await;
-    let address = b.address;
     drop(b);
     let (browser, home) = &mut sessions[1];
     assert_eq!(home, "b");
@@ -274,7 +273,6 @@ async fn strictly_a_session_is_refused_rather_than_moved() {
     }
     assert_eq!(ask(&proxy, &cookie).await.status(), 503);
     assert_eq!(sessions[0].0.ask(&proxy).await, "a");
-    drop(address);
 }
 
 #[tokio::test]
