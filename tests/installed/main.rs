@@ -25,6 +25,7 @@ mod raw;
 mod redis;
 #[cfg(feature = "redis")]
 mod redis_store;
+mod sticky;
 mod uploads;
 #[allow(dead_code, reason = "others use the rest of it")]
 #[path = "../proxy/wire.rs"]
