@@ -27,7 +27,8 @@
 //! the key, the pool and the cookie's name: one made for another of these is none.
 //!
 //! It says where a session is at home, and not whose it is: it is no proof of anything about the client, and who has stolen one
-//! gets to the same backend with it and no further.
+//! gets to the same backend with it and no further. A client that collects tokens, one of each backend, can send its load where
+//! it likes: that is what [limits](crate::PoolBuilder::in_flight_limit) are for, at which a session is a guest elsewhere.
 //!
 //! # What the balancer does
 //! - Of cookies with this name the first counts that is a good token, in the order of RFC 6265 §5.4, of 8 at most.

@@ -97,9 +97,11 @@ fn a_token_is_for_one_pool_one_name_and_the_keys() {
     };
     let keys = || Keys::new(secret(1));
     assert_eq!(of("shop", keys(), "equipoise").as_deref(), Some("a"), "the one");
+    assert_eq!(of("till", keys(), "equipoise"), None, "another pool");
     assert_eq!(of("shop2", keys(), "equipoise"), None, "another pool");
     assert_eq!(of("", keys(), "equipoise"), None, "another pool");
     assert_eq!(of("shop", keys(), "equipoise2"), None, "another name");
+    assert_eq!(of("shop", keys(), "equilibre"), None, "another name");
     // What is bound can't be cut elsewhere.
     assert_eq!(of("shope", keys(), "quipoise"), None, "both others");
     assert_eq!(of("sho", keys(), "pequipoise"), None, "both others");
