@@ -8,6 +8,9 @@ use std::{
     path::Path,
 };
 
+#[cfg(all(feature = "http", feature = "learned"))]
+#[path = "../fuzz/bodies/naming.rs"]
+mod naming;
 #[path = "../fuzz/bodies/pool_ops.rs"]
 mod pool_ops;
 #[path = "../fuzz/bodies/strategy_parse.rs"]
@@ -30,6 +33,12 @@ fn over(target: &str, body: fn(&[u8])) {
         })
         .collect();
     assert!(failed.is_empty(), "{target} fails over {failed:?}");
+}
+
+#[test]
+#[cfg(all(feature = "http", feature = "learned"))]
+fn naming_holds_over_the_corpus() {
+    over("naming", naming::run);
 }
 
 #[test]
