@@ -11,6 +11,9 @@ use std::{
 #[cfg(feature = "cookie")]
 #[path = "../fuzz/bodies/cookie.rs"]
 mod cookie;
+#[cfg(all(feature = "http", feature = "learned"))]
+#[path = "../fuzz/bodies/naming.rs"]
+mod naming;
 #[path = "../fuzz/bodies/pool_ops.rs"]
 mod pool_ops;
 #[path = "../fuzz/bodies/strategy_parse.rs"]
@@ -39,6 +42,12 @@ fn over(target: &str, body: fn(&[u8])) {
 #[cfg(feature = "cookie")]
 fn cookie_holds_over_the_corpus() {
     over("cookie", cookie::run);
+}
+
+#[test]
+#[cfg(all(feature = "http", feature = "learned"))]
+fn naming_holds_over_the_corpus() {
+    over("naming", naming::run);
 }
 
 #[test]

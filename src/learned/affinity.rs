@@ -33,6 +33,11 @@ impl<N> Learned<N> {
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
     }
+
+    /// What tells which session a request is of.
+    pub fn naming(&self) -> &N {
+        &self.0.naming
+    }
 }
 
 impl<F> Learned<ByFunction<F>> {
@@ -70,7 +75,6 @@ impl<N: fmt::Debug> fmt::Debug for Learned<N> {
 
 impl<Req, Res, N> SessionAffinity<Req, Res> for Learned<N>
 where
-    Req: 'static,
     N: Naming<Req, Res>,
 {
     type Session = LearnedSession<N, Req>;

@@ -56,7 +56,8 @@ impl SessionsBuilder {
     }
 
     /// For how long a session is remembered at most, however much it is used; for ever unless said otherwise, as what it has at
-    /// its home does not end while it is in use.
+    /// its home does not end while it is in use. A move makes it no younger. With a store each balancer counts from when it
+    /// learned of the session, and one that still remembers it brings it back to a store that does not.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime.min(LONGEST));
         self

@@ -17,7 +17,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The home of a session; none if it is not known, or has expired. It counts as a use of the session.
     fn get(&self, session: SessionId) -> Stored<Option<Home>>;
 
-    /// Puts a session to `to` if it is at `from`, or, with none, nowhere; it is the same as one operation, whoever else does so.
+    /// Puts a session to `to` if it is at `from`, or nowhere, as one that was lost is; that is one operation, whoever else does so.
     /// The home that it has then: `to`, or that of who came first.
     fn claim(&self, session: SessionId, from: Option<Home>, to: Home) -> Stored<Home>;
 

@@ -39,6 +39,13 @@ impl Learned<ByCookie> {
     }
 }
 
+impl ByCookie {
+    /// The cookie's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
 impl<D, E> Naming<Request<D>, Response<E>> for ByCookie {
     #[inline]
     fn named<'a>(&self, request: &'a Request<D>) -> Option<Name<'a>> {
