@@ -1,6 +1,7 @@
 //! Sessions in a real Redis.
 
 mod answers;
+mod balancers;
 mod encrypted;
 mod expiry;
 mod far;
