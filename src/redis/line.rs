@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,8 +10,6 @@ use std::{
 
 use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{runtime::Handle, time};
-
-use super::link::Link;
 
 /// A connection. It is closed when nobody has it any more.
 #[derive(Clone)]
@@ -23,12 +21,16 @@ struct Inner {
     runtime: Handle,
     /// How long an answer may take.
     patience: Duration,
-    link: Weak<Link>,
+    /// Told when it turns out that there is nobody at the other end.
+    on_fault: OnFault,
     /// Has answered a command well.
     is_proven: AtomicBool,
     /// Somebody is finding out whether it answers at all.
     is_doubted: AtomicBool,
 }
+
+/// What is done about a line that is of no use any more.
+pub(super) type OnFault = Box<dyn Fn(&Line, Fault) + Send + Sync>;
 
 /// Why there is no answer on a line.
 pub(super) enum Fault {
@@ -45,13 +47,13 @@ impl Line {
         connection: MultiplexedConnection,
         runtime: Handle,
         patience: Duration,
-        link: Weak<Link>,
+        on_fault: OnFault,
     ) -> Self {
         Self(Arc::new(Inner {
             connection,
             runtime,
             patience,
-            link,
+            on_fault,
             is_proven: AtomicBool::new(false),
             is_doubted: AtomicBool::new(false),
         }))
@@ -104,8 +106,8 @@ impl Line {
         self.0.runtime.spawn(async move {
             let answer = line.answer(&redis::cmd("PING")).await;
             line.0.is_doubted.store(false, Ordering::Relaxed);
-            if let (Err(fault @ (Fault::Silent | Fault::Lost(_))), Some(link)) = (answer, line.0.link.upgrade()) {
-                link.lose(&line, fault);
+            if let Err(fault @ (Fault::Silent | Fault::Lost(_))) = answer {
+                (line.0.on_fault)(&line, fault);
             }
         });
     }

@@ -229,7 +229,13 @@ impl Link {
         let mut state = self.state.lock();
         match connected {
             Ok(connection) => {
-                let line = Line::new(connection, runtime.clone(), self.patience.answer, Arc::downgrade(self));
+                let link = Arc::downgrade(self);
+                let on_fault = move |line: &Line, fault| {
+                    if let Some(link) = link.upgrade() {
+                        link.lose(line, fault);
+                    }
+                };
+                let line = Line::new(connection, runtime.clone(), self.patience.answer, Box::new(on_fault));
                 (state.line, state.attempt, state.failure) = (Some(line), None, None);
                 true
             }
@@ -242,7 +248,7 @@ impl Link {
     }
 
     /// Gives a connection up, if it is still the one, so that another is made; the error that says why.
-    pub(super) fn lose(self: &Arc<Self>, line: &Line, fault: Fault) -> StoreError {
+    fn lose(self: &Arc<Self>, line: &Line, fault: Fault) -> StoreError {
         let is_lost = matches!(fault, Fault::Lost(_));
         let error = match fault {
             Fault::Refused(error) => self.refused(error),
