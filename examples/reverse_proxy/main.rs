@@ -59,10 +59,11 @@ async fn run(setup: Setup) -> Result<(), BoxError> {
         .backends(setup.backends);
     let pool = setup.fitness.build(pool).spawn();
     operate(setup.operations, &pool)?;
+    setup.sticky.connect().await;
     let proxy = ServiceBuilder::new()
         .layer(setup.proxy)
         .layer(KeyedLayer::new(setup.keys))
-        .layer(setup.sticky)
+        .layer(setup.sticky.layer)
         .layer(setup.failover.layer())
         .layer(BalanceLayer::orca(pool))
         .service(setup.upstream.build());

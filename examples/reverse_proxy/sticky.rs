@@ -48,7 +48,20 @@ enum Lost {
 }
 
 /// What all of it comes to.
-pub(crate) type Sticky = StickyLayer<Option<Affinity>>;
+pub(crate) struct Sticky {
+    pub(crate) layer: StickyLayer<Option<Affinity>>,
+    redis: Option<RedisStore>,
+}
+
+impl Sticky {
+    /// Connects before there are requests, and says so if that fails.
+    pub(crate) async fn connect(&self) {
+        let Some(redis) = &self.redis else { return };
+        if let Err(error) = redis.ping().await {
+            eprintln!("{error}; until it is there this proxy learns alone");
+        }
+    }
+}
 
 const WAYS: &str = "expected cookie, source, header:NAME or learned:COOKIE";
 
@@ -120,6 +133,7 @@ impl Stickiness {
     }
 
     pub(crate) fn build(self) -> Result<Sticky, String> {
+        let mut store = None;
         if self.redis.is_some() && !matches!(self.way, Some(Way::Learned(_))) {
             return Err("--redis is for --sticky learned:COOKIE".to_owned());
         }
@@ -144,23 +158,28 @@ impl Stickiness {
                 if let Some(idle) = self.idle {
                     table = table.idle(idle);
                 }
-                if let Some(redis) = self.redis {
+                if let Some(redis) = &self.redis {
                     let keys = self
                         .keys
                         .ok_or("--redis wants --sticky-keys FILE, the same for all who share it")?;
-                    let redis = self.idle.map_or(redis.clone(), |idle| redis.with_idle(idle));
-                    table = table.key(keys.session_key()).store(redis);
+                    let redis = redis.clone();
+                    let redis = store.insert(match self.idle {
+                        Some(idle) => redis.with_idle(idle),
+                        None => redis,
+                    });
+                    table = table.key(keys.session_key()).store(redis.clone());
                 }
                 let learned = Learned::by_cookie(table.build(), &name);
                 Some(Affinity::new(learned.map_err(|error| error.to_string())?))
             }
         };
         let layer = StickyLayer::new(affinity);
-        Ok(match self.lost {
+        let layer = match self.lost {
             Lost::Moves => layer,
             Lost::MovesAfter(grace) => layer.grace(grace),
             Lost::Refused => layer.strict(),
-        })
+        };
+        Ok(Sticky { layer, redis: store })
     }
 }
 

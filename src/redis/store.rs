@@ -87,6 +87,14 @@ impl RedisStore {
         self.with_patience(|patience| Patience { answer, ..patience })
     }
 
+    /// Asks whether Redis is there, and so connects: for those who want to know before the first request does.
+    ///
+    /// # Errors
+    /// It is not, or does not let us in. It is looked for all the same from then on.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.link.ask(&redis::cmd("PING")).await.map(drop)
+    }
+
     fn with_patience(mut self, change: impl FnOnce(Patience) -> Patience) -> Self {
         self.link = self.link.anew(change(self.link.patience()));
         self

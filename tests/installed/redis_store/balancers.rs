@@ -42,11 +42,12 @@ fn sticky(sessions: Sessions) -> BoxCloneSyncService<String, String, Error> {
 async fn a_balancer_in_a_process_of_its_own() {
     let Ok(address) = std::env::var(ADDRESS) else { return };
     let store = RedisStore::new(&address).unwrap();
+    store.ping().await.unwrap();
     // A machine that is busy with tests takes longer than 5 ms now and then.
     let sessions = Sessions::builder()
         .key([7; 16])
         .store(store)
-        .store_deadline(Duration::from_millis(50))
+        .store_deadline(Duration::from_millis(250))
         .build();
     let sticky = sticky(sessions.clone());
     let (lines, mut requests) = tokio::sync::mpsc::unbounded_channel();
