@@ -155,12 +155,10 @@ impl SessionStore for Script {
     fn migrate(&self, from: Home, choose: Arc<dyn Fn(SessionId) -> Home + Send + Sync>) -> Stored<u64> {
         self.answer(true, |state| {
             let mut moved = 0;
-            for (id, home) in &mut state.homes {
+            for (id, home) in state.homes.iter_mut().filter(|(_, home)| **home == from) {
                 let to = choose(SessionId::from_bytes(*id));
-                if *home == from && to != from {
-                    *home = to;
-                    moved += 1;
-                }
+                moved += u64::from(to != from);
+                *home = to;
             }
             moved
         })
