@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 /// The first line tells what is asked for, those after it are lines of `Cookie`, of `Set-Cookie`, and of a header.
 pub(crate) fn run(data: &[u8]) {
     let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
-    let text = str::from_utf8(lines[0]).unwrap_or("sid");
+    let text = std::str::from_utf8(lines[0]).unwrap_or("sid");
     let sessions = Sessions::builder_on(ManualClock::new().clock()).build();
     let by_cookie = Learned::by_cookie(sessions.clone(), text);
     let by_cookie = by_cookie.or_else(|_| Learned::by_cookie(sessions.clone(), "sid"));
