@@ -2,16 +2,19 @@
 
 use std::{
     hint::black_box,
+    ops::Range,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use equipoise::{
-    SessionAffinity, StickyLayer,
+    Home, SessionAffinity, StickyLayer,
     affinity::{Bind, Located, Served},
     http::{ClientAddress, CookieKey},
     learned::{ByFunction, Learned, Name, Sessions},
 };
+use futures_util::FutureExt;
 use tower_layer::Layer;
 
 use crate::{balanced, case, headers, measure::ratio::Case};
@@ -47,17 +50,22 @@ fn pass(learned: &Numbered, number: u64, otherwise: &str) -> bool {
     }
 }
 
-/// A table of a million sessions.
-fn full(name: ByNumber) -> Numbered {
-    let learned = Learned::by(Sessions::builder().build(), name);
-    for number in 0..SESSIONS {
+/// Sessions of these numbers are bound.
+fn fill(learned: &Numbered, numbers: Range<u64>) {
+    for number in numbers {
         let backend = number % BACKENDS;
         pass(
-            &learned,
+            learned,
             number,
             &format!("backend-{backend:02}.shop.svc.cluster.local:8443"),
         );
     }
+}
+
+/// A table of a million sessions.
+fn full(name: ByNumber) -> Numbered {
+    let learned = Learned::by(Sessions::builder().build(), name);
+    fill(&learned, 0..SESSIONS);
     learned
 }
 
@@ -87,16 +95,27 @@ pub(crate) fn cases(cases: &mut Vec<Case>) {
     );
 }
 
-/// What a million sessions take, as the system sees it.
+/// What a million sessions take, as the system sees it, and how long it takes to move those of one backend.
 pub(crate) fn tell_memory() {
     let before = resident();
     let learned = full(name);
-    let taken = resident().saturating_sub(before);
-    let sessions = learned.sessions().len();
+    let tell = |when: &str| {
+        let taken = resident().saturating_sub(before) as f64 / 1e6;
+        let sessions = learned.sessions().len();
+        println!("{sessions} sessions at {BACKENDS} backends, {when}: {taken:.0} MB resident");
+    };
+    println!();
+    tell("one after the other");
+    let (from, to) = (Home::new("backend-07.shop.svc.cluster.local:8443"), Home::new("b"));
+    let start = Instant::now();
+    let moved = learned.sessions().migrate_all(from, move |_| to.clone()).now_or_never();
+    let moved = moved.and_then(Result::ok).unwrap_or_default();
     println!(
-        "\n{sessions} sessions at {BACKENDS} backends: {:.0} MB resident",
-        taken as f64 / 1e6
+        "{moved} of them migrated in {:.0} ms",
+        start.elapsed().as_secs_f64() * 1e3
     );
+    fill(&learned, SESSIONS..3 * SESSIONS);
+    tell("the last of three million");
 }
 
 /// Bytes of this process in memory; 0 where the system does not say.

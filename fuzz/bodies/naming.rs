@@ -80,9 +80,12 @@ fn cookies(naming: &ByCookie, lines: &[&[u8]]) {
     // A user agent that is given a session sends it back, in a form that is read as the same.
     if let Some(Some(name)) = all {
         assert!(is_within(&name, lines) && !name.is_empty() && !name.contains(&b';'));
-        let cookie = [naming.name().as_bytes(), b"=", &name].concat();
+        let cookie = [naming.name().as_bytes(), b"=\"", &name, b"\""].concat();
+        assert_eq!(named(naming, of(&header::COOKIE, &[&cookie])).as_ref(), Some(&name));
         let is_quoted = name.len() > 1 && name.starts_with(b"\"") && name.ends_with(b"\"");
-        if !is_quoted {
+        // What was between quotes may need them.
+        if !is_quoted && name.trim_ascii() == name {
+            let cookie = [naming.name().as_bytes(), b"=", &name].concat();
             assert_eq!(named(naming, of(&header::COOKIE, &[&cookie])), Some(name));
         }
     }

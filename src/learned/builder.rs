@@ -39,7 +39,7 @@ impl SessionsBuilder {
         }
     }
 
-    /// How many sessions are remembered at most: 1,048,576 unless said otherwise, which take 150 MB once there are as many, and
+    /// How many sessions are remembered at most: 1,048,576 unless said otherwise, which take 170 MB once there are as many, and
     /// nothing before; at least 16. Whoever comes after that takes the place of a session that was not used again since it came,
     /// or else not for long: a flood of sessions that are made up does not drive out those that are in use.
     ///

@@ -102,7 +102,7 @@ impl Sessions {
     /// # Ok::<_, equipoise::BoxError>(()) });
     /// ```
     ///
-    /// It takes a while, for which it does not yield: some 100 ms for a million sessions.
+    /// It takes a while, for which it does not yield: some 50 ms for a million sessions.
     ///
     /// # Errors
     /// The store's: the sessions that are known here have moved for this balancer all the same.

@@ -1,6 +1,13 @@
 //! Homes: whole balancers, whose sessions stay where their data is until it is migrated.
 
-use std::{collections::BTreeMap, future::ready};
+use std::{
+    collections::BTreeMap,
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use equipoise::{
     Assigned, Backend, BalanceLayer, BoxError, Driver, Endpoint, Home, LeastLoaded, Locality, ManualClock, Pool,
@@ -66,7 +73,11 @@ fn a_session_made_in_one_zone_stays_there_from_another_until_it_is_migrated() {
 fn a_backend_that_retires_loses_its_sessions_to_those_chosen_and_gets_no_new_ones() {
     let time = ManualClock::new();
     let store = Script::new(&time);
-    for sessions in [sessions(&time).build(), sessions(&time).store(store.clone()).build()] {
+    for is_shared in [false, true] {
+        let sessions = match is_shared {
+            false => sessions(&time).build(),
+            true => sessions(&time).store(store.clone()).build(),
+        };
         let (pool, mut driver) = pool("1", &time);
         let name = |index: u32| format!("session {index}");
         let mut homes: BTreeMap<u32, String> = BTreeMap::new();
@@ -87,9 +98,16 @@ fn a_backend_that_retires_loses_its_sessions_to_those_chosen_and_gets_no_new_one
             homes.insert(index, home);
         }
         let targets = [Home::new("b1"), Home::new("b2")];
-        let choose = move |id: SessionId| targets[usize::from(id.to_bytes()[0] % 2)].clone();
+        let asked = Arc::new(AtomicU64::new(0));
+        let asks = asked.clone();
+        let choose = move |id: SessionId| {
+            asks.fetch_add(1, Relaxed);
+            targets[usize::from(id.to_bytes()[0] % 2)].clone()
+        };
         let moved = sessions.migrate_all(Home::new("a1"), choose).now_or_never().unwrap();
         assert_eq!(moved.unwrap(), at_a1 as u64);
+        let tables = if is_shared { 2 } else { 1 };
+        assert_eq!(asked.load(Relaxed), (at_a1 * tables) as u64, "for no others");
         let mut to: BTreeMap<String, u32> = BTreeMap::new();
         for (index, home) in &homes {
             let now = call(&pool, &sessions, &name(*index));

@@ -88,32 +88,28 @@ impl Script {
         asked
     }
 
-    fn answer<T: Send + 'static>(&self, writes: bool, act: impl FnOnce(&mut State) -> T) -> Stored<T> {
-        let mut state = self.state();
-        match state.fault {
-            Fault::None => {
-                let answer = act(&mut state);
-                Box::pin(async { Ok(answer) })
-            }
-            Fault::ReadOnly if !writes => {
-                let answer = act(&mut state);
-                Box::pin(async { Ok(answer) })
-            }
-            Fault::Slow(millis) => {
-                let answer = act(&mut state);
-                let clock = self.time.clock();
-                let sleep = clock.sleep_until(clock.now() + Duration::from_millis(millis));
-                Box::pin(async {
-                    sleep.await;
-                    Ok(answer)
-                })
-            }
+    /// Like one behind a network it does nothing until its answer is waited for.
+    fn answer<T, F>(&self, writes: bool, act: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State) -> T + Send + 'static,
+    {
+        let fault = self.state().fault;
+        let this = self.clone();
+        let act = move || act(&mut this.state());
+        let time = self.time.clone();
+        match fault {
+            Fault::None => Box::pin(async { Ok(act()) }),
+            Fault::ReadOnly if !writes => Box::pin(async { Ok(act()) }),
+            Fault::Slow(millis) => Box::pin(async move {
+                let answer = act();
+                let until = time.now() + Duration::from_millis(millis);
+                time.clock().sleep_until(until).await;
+                Ok(answer)
+            }),
             Fault::Error | Fault::ReadOnly => Box::pin(async { Err("as the script has it".into()) }),
             Fault::Never => Box::pin(pending()),
-            Fault::PanicsAsked => {
-                drop(state);
-                panic!("asked")
-            }
+            Fault::PanicsAsked => panic!("asked"),
             Fault::PanicsWaited => Box::pin(poll_fn(|_| -> Poll<_> { panic!("waited for") })),
             Fault::PanicsGivenUp => {
                 let held = PanicsOnDrop;
@@ -129,12 +125,12 @@ impl Script {
 impl SessionStore for Script {
     fn get(&self, session: SessionId) -> Stored<Option<Home>> {
         self.state().gets += 1;
-        self.answer(false, |state| state.homes.get(&session.to_bytes()).cloned())
+        self.answer(false, move |state| state.homes.get(&session.to_bytes()).cloned())
     }
 
     fn claim(&self, session: SessionId, from: Option<Home>, to: Home) -> Stored<Home> {
         self.state().claims += 1;
-        self.answer(true, |state| {
+        self.answer(true, move |state| {
             let home = state.homes.entry(session.to_bytes()).or_insert_with(|| to.clone());
             if Some(&*home) == from.as_ref() {
                 *home = to;
@@ -145,22 +141,20 @@ impl SessionStore for Script {
 
     fn put(&self, session: SessionId, to: Home) -> Stored<()> {
         self.state().puts += 1;
-        self.answer(true, |state| drop(state.homes.insert(session.to_bytes(), to)))
+        self.answer(true, move |state| drop(state.homes.insert(session.to_bytes(), to)))
     }
 
     fn forget(&self, session: SessionId) -> Stored<()> {
-        self.answer(true, |state| drop(state.homes.remove(&session.to_bytes())))
+        self.answer(true, move |state| drop(state.homes.remove(&session.to_bytes())))
     }
 
     fn migrate(&self, from: Home, choose: Arc<dyn Fn(SessionId) -> Home + Send + Sync>) -> Stored<u64> {
-        self.answer(true, |state| {
+        self.answer(true, move |state| {
             let mut moved = 0;
-            for (id, home) in &mut state.homes {
+            for (id, home) in state.homes.iter_mut().filter(|(_, home)| **home == from) {
                 let to = choose(SessionId::from_bytes(*id));
-                if *home == from && to != from {
-                    *home = to;
-                    moved += 1;
-                }
+                moved += u64::from(to != from);
+                *home = to;
             }
             moved
         })

@@ -281,19 +281,19 @@ fn a_call_waits_for_a_store_that_never_answers_no_longer_than_said() {
     world.store.fail(Fault::Never);
     let backends = ["a", "b"].map(|id| Endpoint::new(id, ()));
     let (pool, _driver) = Pool::builder_on(world.time.clock()).backends(backends).build();
-    let inner = service_fn(|_: Assigned<(), Endpoint<()>>| std::future::ready(Ok::<(), BoxError>(())));
-    let learned = Learned::by(world.one.sessions.clone(), |_: &()| Some(Name::from("ann")));
+    let inner = service_fn(|call: Assigned<u8, Endpoint<()>>| std::future::ready(Ok::<_, BoxError>(call.request)));
+    let learned = Learned::by(world.one.sessions.clone(), |_: &u8| Some(Name::from("ann")));
     let mut sticky = StickyLayer::new(learned).layer(BalanceLayer::new(pool).layer(inner));
     let mut calls = Vec::new();
     for millis in [10, 5, 0, 0] {
-        let mut call = Box::pin(sticky.call(()));
+        let mut call = Box::pin(sticky.call(7));
         for _ in 0..millis {
             assert!((&mut call).now_or_never().is_none());
             world.time.advance(Duration::from_millis(1));
         }
         calls.push((&mut call).now_or_never());
     }
-    assert!(calls.iter().all(|call| matches!(call, Some(Ok(())))), "{calls:?}");
+    assert!(calls.iter().all(|call| matches!(call, Some(Ok(7)))), "{calls:?}");
     assert_eq!(world.one.sessions.stats().store_timeouts, 3);
     assert!(matches!(world.told()[..], [Event::SessionStoreLost { .. }]));
 }
