@@ -99,8 +99,10 @@ impl Model {
 
 fn run(steps: &[Step], has_failover: bool) {
     let mut stage = Stage::new(&[("a", 1), ("b", 1)], has_failover, |layer| layer);
-    let mut model = Model::default();
-    model.members = BTreeMap::from([("a", false), ("b", false)]);
+    let mut model = Model {
+        members: BTreeMap::from([("a", false), ("b", false)]),
+        ..Model::default()
+    };
     let mut browsers: [Browser; CLIENTS] = Default::default();
     for step in steps {
         match *step {
