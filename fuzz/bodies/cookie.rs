@@ -127,7 +127,9 @@ fn request(data: &[u8]) {
         };
         assert!(pairs(after).iter().all(|pair| pair.value.is_none()), "{after:?}");
         assert_eq!(others(pairs(after)), others(given), "{before:?}");
-        assert!(values(after, &COOKIE).iter().all(|line| !line.is_empty()), "{after:?}");
+        // A line that held nothing else is gone; one that held nothing at all may be.
+        let blank = |headers| values(headers, &COOKIE).iter().filter(|line| line.is_empty()).count();
+        assert!(blank(after) <= blank(&before), "{after:?}");
     } else {
         assert_eq!(*after, before);
     }

@@ -34,7 +34,7 @@ pub(super) fn mark_private(headers: &mut HeaderMap) {
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(PRIVATE.adds));
     }
-    // Their names end so (RFC 9213 §3). Whom they are for heeds nothing else.
+    // Their names end so (RFC 9213 §2.4). Whom they are for heeds nothing else.
     let is_one = |name: &&HeaderName| **name == CACHE_CONTROL || name.as_str().ends_with("-cache-control");
     let names: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
     for name in names {
