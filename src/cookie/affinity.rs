@@ -1,16 +1,10 @@
 //! The affinity.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 
-use super::{
-    CookieBuilder, CookieSession, Keys,
-    lifetime::{self, Lifetime},
-    named,
-    seal::{self, Seal},
-    session::Known,
-};
+use super::{CookieBuilder, CookieSession, Keys, named, seal, settings::Settings};
 use crate::affinity::{Located, SessionAffinity, Undelayed};
 
 /// Sessions that stay by a cookie; see [the module](super) for what it does.
@@ -23,9 +17,6 @@ use crate::affinity::{Located, SessionAffinity, Undelayed};
 /// ```
 #[derive(Clone)]
 pub struct Cookie(Arc<Settings>);
-
-/// How many cookies of the name are tried in one request.
-const MOST_TRIED: usize = 8;
 
 impl Cookie {
     /// The most bytes that a backend's id may have. A backend with a longer one serves, but sessions are not bound to it.
@@ -47,53 +38,6 @@ impl Cookie {
 
     pub(super) fn with(settings: Settings) -> Self {
         Self(Arc::new(settings))
-    }
-}
-
-/// Where the time comes from: the system's clock, if none.
-pub(super) type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-pub(super) struct Settings {
-    pub(super) seal: Seal,
-    pub(super) lifetime: Lifetime,
-    /// With all but its value.
-    pub(super) template: ::cookie::Cookie<'static>,
-    pub(super) passes_on: bool,
-    pub(super) now: Option<Now>,
-}
-
-impl Settings {
-    pub(super) fn name(&self) -> &str {
-        self.template.name()
-    }
-
-    /// In milliseconds since 1970.
-    pub(super) fn now(&self) -> u64 {
-        lifetime::told(self.now.as_ref().map_or_else(SystemTime::now, |now| now()))
-    }
-
-    /// Whether there are cookies of the name, and what the first that is a good token says.
-    fn known(&self, headers: &HeaderMap) -> (bool, Option<Known>) {
-        let mut values = named::values(headers, self.name().as_bytes())
-            .take(MOST_TRIED)
-            .peekable();
-        if values.peek().is_none() {
-            return (false, None);
-        }
-        let now = self.now();
-        let known = values.find_map(|value| {
-            let (content, is_current) = self.seal.open(value)?;
-            let known = Known { content, is_current };
-            (!self.lifetime.is_over(&known.content, now)).then_some(known)
-        });
-        (true, known)
-    }
-
-    /// The header's value that sets it.
-    pub(super) fn set_cookie(&self, token: String) -> String {
-        let mut cookie = self.template.clone();
-        cookie.set_value(token);
-        cookie.to_string()
     }
 }
 

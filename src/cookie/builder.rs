@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     Cookie, CookieError, Keys,
-    affinity::{Now, Settings},
     lifetime::Lifetime,
     seal::Seal,
+    settings::{Now, Settings},
 };
 
 /// On which requests from other sites a browser sends the cookie (RFC 6265bis §5.6.7).

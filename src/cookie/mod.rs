@@ -61,6 +61,7 @@ mod lifetime;
 mod named;
 mod seal;
 mod session;
+mod settings;
 
 pub use affinity::Cookie;
 pub use builder::{CookieBuilder, SameSite};

@@ -9,7 +9,10 @@ use std::{
 
 use http::{HeaderValue, Response, header::SET_COOKIE};
 
-use super::{affinity::Settings, caching, named, seal::Content};
+use super::{
+    caching, named,
+    settings::{Known, Settings},
+};
 use crate::{
     Home,
     affinity::{Bind, Served},
@@ -19,13 +22,6 @@ use crate::{
 pub struct CookieSession {
     settings: Arc<Settings>,
     known: Option<Known>,
-}
-
-/// What the request's token said.
-pub(super) struct Known {
-    pub(super) content: Content,
-    /// Whether it is sealed with the key that is the first now.
-    pub(super) is_current: bool,
 }
 
 impl CookieSession {

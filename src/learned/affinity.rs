@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, keeper::Asking, sessions::Shared,
-    stats::count,
+    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, asking::Asking, shared::Shared, stats::count,
 };
 use crate::{Home, SessionAffinity, affinity::Located};
 

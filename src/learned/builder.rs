@@ -6,9 +6,7 @@ use ahash::RandomState;
 use rand::{TryRng, rngs::SysRng};
 use siphasher::sip128::SipHasher24;
 
-use super::{
-    SessionStore, Sessions, keeper::Keeper, presence::Presence, sessions::Shared, stats::Counts, table::Table,
-};
+use super::{SessionStore, Sessions, keeper::Keeper, presence::Presence, shared::Shared, stats::Counts, table::Table};
 use crate::{Clock, EventSource};
 
 /// How a table of sessions is to be; everything has a default.

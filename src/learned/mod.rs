@@ -54,6 +54,7 @@
 //! sessions as long.
 
 mod affinity;
+mod asking;
 mod builder;
 mod guarded;
 mod homes;
@@ -63,6 +64,7 @@ mod presence;
 mod session;
 mod session_id;
 mod sessions;
+mod shared;
 mod stats;
 mod store;
 mod table;

@@ -11,8 +11,8 @@ use std::{
 use super::{
     Given, Naming, SessionId,
     affinity::{Ways, Whereabouts},
-    keeper::Asking,
-    sessions::Shared,
+    asking::Asking,
+    shared::Shared,
     stats::count,
 };
 use crate::{

@@ -2,17 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use siphasher::sip128::SipHasher24;
-
-use super::{
-    SessionId, SessionStats, SessionStore, SessionsBuilder, Stored,
-    guarded::Guarded,
-    keeper::Keeper,
-    presence::Turn,
-    stats::{Counts, count},
-    table::Table,
-};
-use crate::{BoxError, Clock, EventSource, Events, Home};
+use super::{SessionId, SessionStats, SessionsBuilder, shared::Shared, stats::count};
+use crate::{BoxError, Clock, Events, Home};
 
 /// Sessions, and where they are at home: a table in memory, bounded, and maybe the copy of one that several balancers share.
 /// Cheap to clone; clones are one table.
@@ -34,16 +25,6 @@ use crate::{BoxError, Clock, EventSource, Events, Home};
 /// ```
 #[derive(Clone)]
 pub struct Sessions(pub(super) Arc<Shared>);
-
-/// What clones share.
-pub(super) struct Shared {
-    pub(super) table: Table,
-    pub(super) hasher: SipHasher24,
-    pub(super) clock: Clock,
-    pub(super) keeper: Option<Keeper>,
-    pub(super) counts: Counts,
-    pub(super) events: EventSource,
-}
 
 impl Sessions {
     /// A table on the system's clock.
@@ -152,15 +133,6 @@ impl Sessions {
     /// Whenever the store goes away or comes back, from now on. It ends with the last clone.
     pub fn events(&self) -> Events {
         self.0.events.events()
-    }
-}
-
-impl Shared {
-    /// Tells the store, if there is one, whatever it has come to of late, and however long it takes.
-    async fn tell<T>(&self, tell: impl FnOnce(&dyn SessionStore) -> Stored<T>) -> Result<Option<T>, BoxError> {
-        let Some(keeper) = &self.keeper else { return Ok(None) };
-        let answer = Guarded::new(|| tell(&*keeper.store)).await;
-        self.heard(Turn::Trial, answer).map(Some)
     }
 }
 
