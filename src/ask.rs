@@ -21,11 +21,12 @@ impl Home {
 }
 
 /// How long a session keeps a home that can't serve it, in milliseconds. Half a word, as every ask is carried along.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Patience(u32);
 
 impl Patience {
     const STRICT: Self = Self(u32::MAX);
+    const LONGEST: Self = Self(u32::MAX - 1);
 }
 
 /// What a request wants of a pick; nothing, unless said otherwise.
@@ -85,7 +86,13 @@ impl Ask {
     /// serve in its place: in milliseconds, at most 49 days; 0, so that it moves at once, unless said otherwise.
     pub fn with_grace(mut self, grace: Duration) -> Self {
         let millis = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
-        self.patience = Patience(millis.min(u32::MAX - 1));
+        self.patience = Patience(millis).min(Patience::LONGEST);
+        self
+    }
+
+    /// The session keeps its home, whatever becomes of this.
+    pub(crate) fn with_home_kept(mut self) -> Self {
+        self.patience = self.patience.max(Patience::LONGEST);
         self
     }
 

@@ -58,20 +58,20 @@ async fn run(setup: Setup) -> Result<(), BoxError> {
         .selector(setup.strategy.selector())
         .backends(setup.backends);
     let pool = setup.fitness.build(pool).spawn();
-    operate(setup.operations, &pool)?;
-    setup.sticky.connect().await;
     let proxy = ServiceBuilder::new()
         .layer(setup.proxy)
         .layer(KeyedLayer::new(setup.keys))
-        .layer(setup.sticky.layer)
+        .layer(setup.sticky.layer.clone())
         .layer(setup.failover.layer())
-        .layer(BalanceLayer::orca(pool))
+        .layer(BalanceLayer::orca(pool.clone()))
         .service(setup.upstream.build());
 
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(setup.listen)
         .await
         .map_err(|error| format!("{}: {error}", setup.listen))?;
+    operate(setup.operations, &pool)?;
+    setup.sticky.connect().await;
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
 
     let (stop, stopped) = oneshot::channel();
@@ -98,7 +98,8 @@ async fn run(setup: Setup) -> Result<(), BoxError> {
 #[cfg(unix)]
 fn operate(path: Option<PathBuf>, pool: &Pool<HttpEndpoint, AnySelector<HttpEndpoint>>) -> Result<(), BoxError> {
     if let Some(path) = path {
-        let operations = operations::Operations::bind(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let operations = operations::Operations::bind(&path)
+            .map_err(|error| format!("--operations '{}': {error}", path.display()))?;
         tokio::spawn(operations.serve(pool.clone()));
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     fs, io,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,24 +35,44 @@ const LONGEST: usize = 4096;
 pub(crate) struct Operations {
     listener: UnixListener,
     path: PathBuf,
+    /// What there is at the path as long as it is ours: the device, and the file's number.
+    file: (u64, u64),
 }
 
 impl Operations {
-    /// Only its owner may connect.
+    /// Only its owner may connect. A socket that nobody listens at any more is replaced, and nothing else.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
-        // Nobody may connect before it is said who may: it comes to its place when that is so. What is there is of a process
-        // that has ended, or is replaced.
-        let mut making = path.as_os_str().to_owned();
-        making.push(format!(".{}", std::process::id()));
-        let listener = UnixListener::bind(&making)?;
-        let placed = fs::set_permissions(&making, fs::Permissions::from_mode(0o600));
-        if let Err(error) = placed.and_then(|()| fs::rename(&making, path)) {
-            let _ = fs::remove_file(&making);
-            return Err(error);
+        let wrong = |kind, why: &str| Err(io::Error::new(kind, why));
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(file) if !file.file_type().is_socket() => {
+                return wrong(io::ErrorKind::AlreadyExists, "there is a file that is no socket");
+            }
+            Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => return wrong(io::ErrorKind::AddrInUse, "somebody else listens there"),
+                Err(_) => fs::remove_file(path)?,
+            },
         }
+        // In a folder that is open to its owner alone, as the socket is open to all until it is said otherwise.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let making = folder
+            .unwrap_or(Path::new("."))
+            .join(format!(".operations.{}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&making)?;
+        let within = making.join("socket");
+        let placed = UnixListener::bind(&within).and_then(|listener| {
+            fs::set_permissions(&within, fs::Permissions::from_mode(0o600))?;
+            // Unlike a rename this replaces nothing.
+            fs::hard_link(&within, path)?;
+            Ok(listener)
+        });
+        let _ = fs::remove_file(&within);
+        let _ = fs::remove_dir(&making);
         Ok(Self {
-            listener,
+            listener: placed?,
             path: path.to_owned(),
+            file: number(path)?,
         })
     }
 
@@ -75,9 +95,17 @@ impl Operations {
 
 impl Drop for Operations {
     fn drop(&mut self) {
-        // It may have been replaced, or be gone.
-        let _ = fs::remove_file(&self.path);
+        // It may have been removed, and another put there.
+        if number(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+/// The device and the number of a file.
+fn number(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 impl Listener for Operations {

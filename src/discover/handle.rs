@@ -50,8 +50,18 @@ impl<B> Handle<B> {
     }
 
     /// The same, but sessions that are [at home](crate::Ask::with_home) there have so long to end: then they move. With
-    /// [`drain`](Handle::drain) they stay until the member leaves. Of a member that drains already this changes the time that is
-    /// left, from now on.
+    /// [`drain`](Handle::drain) they stay until the member leaves, and may come again when nothing is in flight. Of a member that
+    /// drains already this changes the time that is left, from now on; [`Event::Drained`](crate::Event::Drained), and who waits for
+    /// it to be [`drained`](Handle::drained), come after that time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn restart(handle: equipoise::Handle<equipoise::Endpoint<()>>) -> Result<(), equipoise::Error> {
+    /// // New sessions go elsewhere; those that are here have half an hour.
+    /// handle.drain_within("a", Duration::from_secs(1800)).await?;
+    /// handle.drained("a", Duration::from_secs(2000)).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn drain_within(&self, id: impl Into<Arc<str>>, sessions: Duration) -> Applied {
         self.0.post(Command::Drain(id.into(), Some(sessions)))
     }

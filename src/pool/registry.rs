@@ -126,6 +126,11 @@ impl<B, M> Entry<B, M> {
         earlier.chain([&self.token])
     }
 
+    /// Whether it drains, and its sessions have time left.
+    fn has_sessions(&self, now: Instant) -> bool {
+        self.facts.leave.is_some_and(|leave| now < leave)
+    }
+
     fn in_flight(&self) -> usize {
         // One reference to each is this entry's.
         self.tokens().map(|token| Arc::strong_count(token) - 1).sum()
@@ -270,8 +275,8 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
     }
 
     /// Looks at those who are to come to rest: tells the draining members that have, if all drains are `in_force`, and
-    /// forgets replaced backends whose last lease has ended.
-    pub(super) fn rest(&mut self, in_force: bool) -> Rest {
+    /// forgets replaced backends whose last lease has ended. Who gives its sessions a time is not at rest before that is over.
+    pub(super) fn rest(&mut self, in_force: bool, now: Instant) -> Rest {
         let mut rest = Rest::default();
         if !self.restless {
             return rest;
@@ -286,7 +291,7 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
                 rest.forgotten |= !idle.is_empty();
                 self.parting.extend(idle.into_iter().map(|replaced| replaced.token));
             }
-            if in_force && entry.drain == Drain::Draining && entry.in_flight() == 0 {
+            if in_force && entry.drain == Drain::Draining && !entry.has_sessions(now) && entry.in_flight() == 0 {
                 entry.drain = Drain::Drained;
                 rest.drained.push(Arc::clone(&entry.id));
             }
@@ -294,6 +299,11 @@ impl<B: Backend, S: Selector<B>> Registry<B, S> {
         }
         self.restless = rest.goes_on;
         rest
+    }
+
+    /// Whether a member of this id drains, and its sessions have time left.
+    pub(super) fn has_sessions(&mut self, id: &str, now: Instant) -> bool {
+        self.entry(id).is_some_and(|entry| entry.has_sessions(now))
     }
 
     /// Requests that are in flight at members of this id that were removed, and at the one that is, in all its

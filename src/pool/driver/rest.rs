@@ -44,13 +44,14 @@ impl<B: Backend, S: Selector<B>> Driver<B, S> {
         }
         // While a change is still to be published, those that seem to have come to rest may be sent new requests.
         let in_force = !self.dirty;
-        let rest = self.registry.rest(in_force);
+        let rest = self.registry.rest(in_force, now);
         self.news
             .extend(rest.drained.into_iter().map(|id| Event::Drained { id }));
         self.dirty |= rest.forgotten;
         for waiting in std::mem::take(&mut self.waiting) {
             let open = self.registry.still_open(&waiting.id);
-            if (in_force && open == 0) || waiting.until <= now {
+            let is_at_rest = in_force && open == 0 && !self.registry.has_sessions(&waiting.id, now);
+            if is_at_rest || waiting.until <= now {
                 // Nobody has to listen.
                 let _ = waiting.left.send(open);
             } else if !waiting.left.is_canceled() {

@@ -284,3 +284,30 @@ fn a_grace_counts_from_when_the_home_became_unfit_whatever_its_drain() {
     run(&mut stage.driver);
     assert_eq!(went(&mut stage, &at_home().with_grace(MINUTE)), guest());
 }
+
+#[test]
+fn who_gives_its_sessions_a_time_has_not_come_to_rest_before_it_is_over() {
+    let mut stage = stage();
+    let handle = stage.pool.handle();
+    drop(handle.drain_within("b", MINUTE));
+    run(&mut stage.driver);
+    let mut drained = handle.drained("b", 3 * MINUTE);
+    let is_told = |event: &Event| matches!(event, Event::Drained { .. });
+    stage.pass(MINUTE - SECOND);
+    assert!(poll_once(&mut drained).is_pending());
+    assert!(!stage.told().iter().any(is_told));
+    // And then not before the last of them is.
+    let last = stage.pool.pick(&at_home()).unwrap();
+    stage.pass(2 * SECOND);
+    assert!(poll_once(&mut drained).is_pending());
+    drop(last);
+    stage.pass(SECOND);
+    assert_eq!(poll_once(&mut drained).map(Result::unwrap), Poll::Ready(0));
+    assert!(stage.told().iter().any(is_told));
+    // A drain without a time waits for what is in flight alone, and one that has none is not held up by that.
+    drop(handle.undrain("b"));
+    drop(handle.drain("b"));
+    let mut drained = handle.drained("b", MINUTE);
+    stage.pass(SECOND);
+    assert_eq!(poll_once(&mut drained).map(Result::unwrap), Poll::Ready(0));
+}

@@ -209,7 +209,7 @@ fn a_request_that_waits_keeps_the_readiness_that_it_was_given() {
 }
 
 #[test]
-fn a_hedge_within_moves_the_session_to_who_has_answered() {
+fn a_session_whose_home_takes_long_is_a_guest_at_the_hedge() {
     let world = slow(None, None);
     world.backends.0.lock().unwrap().silent.insert("b".to_owned());
     let hedge = FailoverLayer::new(Repeatable).hedge(Hedge::after(10 * MS));
@@ -220,5 +220,6 @@ fn a_hedge_within_moves_the_session_to_who_has_answered() {
         poll_once(&mut call).map(Result::unwrap),
         Poll::Ready("a, told".to_owned())
     );
-    assert_eq!(world.memory.home(1).unwrap(), "a");
+    assert_eq!(world.memory.home(1).unwrap(), "b");
+    assert_eq!(world.memory.told(), [("a".to_owned(), true, false)]);
 }

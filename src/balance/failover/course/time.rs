@@ -110,7 +110,12 @@ where
         let is_ready = matches!(service.poll_ready(cx), Poll::Ready(Ok(())));
         match self.course.next.take().filter(|_| is_ready) {
             Some(sent) => {
-                let ask = self.ask.clone().with_tried(member);
+                // That a home takes long is no reason to leave it; that it has failed is.
+                let ask = match self.ask.tried() {
+                    [] => self.ask.clone().with_home_kept(),
+                    _ => self.ask.clone(),
+                };
+                let ask = ask.with_tried(member);
                 let attempt = Box::pin(service.dispatch(&ask, sent));
                 self.course.service = Some(service);
                 self.course.hedge = Some(Hedged { attempt, ends: None });
