@@ -1,6 +1,6 @@
 //! A server that answers each request with its load: `load_reporting_server [ADDRESS [UTILIZATION]]`.
 //!
-//! It prints where it listens and serves until it is killed. `/` is answered at once, `/fail` with a 503, and
+//! It prints where it listens and serves until it is killed. `/` is answered at once with the address, `/fail` with a 503, and
 //! `/slow/MILLIS` so many milliseconds later. See what it reports:
 //! ```text
 //! cargo run --features full --example load_reporting_server 127.0.0.1:9001
@@ -48,12 +48,13 @@ async fn serve(address: &str, utilization: Option<f64>) -> std::io::Result<()> {
         tokio::time::sleep(Duration::from_millis(millis)).await;
         "at last\n"
     };
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
     let app = Router::new()
-        .route("/", get(async || "at once\n"))
+        .route("/", get(move || async move { format!("{address}, at once\n") }))
         .route("/fail", get(async || StatusCode::SERVICE_UNAVAILABLE))
         .route("/slow/{millis}", get(slow))
         .layer(report);
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
+    println!("listening on {address}");
     axum::serve(listener, app).await
 }

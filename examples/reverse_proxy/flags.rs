@@ -30,16 +30,19 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --strategy TEXT      which backend: one of those below; least_loaded unless said otherwise
   --key TEXT           what strategies go by that bring the same to the same: client (unless said otherwise), path,
                        header:NAME, cookie:NAME or query:NAME; several are combined in their order
-  --sticky WAY         a session stays with its backend, however it is known: cookie (one of the proxy's own, sealed;
-                       [,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none] behind it), source (the
-                       client's address) or header:NAME (both by a strategy that goes by keys, maglev unless said otherwise),
-                       or learned:COOKIE (the application's own, in a table)
-  --sticky-keys FILE   secrets of sealed cookies, and of sessions in Redis: a line of 64 hexadecimal digits each, such as
-                       'openssl rand -hex 32' makes; the first seals. Without, cookies end with the process
-  --sticky-idle T      after how long without a request a session of a cookie or a table is over: 30m
+  --sticky WAY         a session stays with its backend, however it is known: cookie (one of the proxy's own, sealed; behind it
+                       [,pool=TEXT][,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none], the first two
+                       for proxies of other backends with the same keys or under the same host), learned:COOKIE (the
+                       application's own, in a table), source (the client's address) or header:NAME (these two by a strategy
+                       that goes by keys, maglev unless said otherwise: a drain moves them)
+  --sticky-keys FILE   secrets of sealed cookies, or the one of sessions in Redis: a line of 64 hexadecimal digits each, such
+                       as 'openssl rand -hex 32' makes; the first seals. Without, cookies end with the process
+  --sticky-idle T      after how long without a request a session of a cookie or a table is over: 30m. One of a cookie also is
+                       after 24h, or after this if it is longer
   --home-lost WHAT     what becomes of a session whose backend is unfit: move (unless said otherwise), a time such as 30s, for
-                       which it is a guest elsewhere, or refuse (503). From a backend that left it always moves
-  --redis URL          redis://HOST[:PORT]: the table of sessions that several proxies share; wants --sticky-keys
+                       which it is a guest elsewhere, or refuse (503, or 502 until it is found out). From a backend that left
+                       it always moves
+  --redis URL          redis://HOST[:PORT]: the table of sessions that several proxies share; wants --sticky-keys with one
   --operations PATH    a Unix socket for operators, by HTTP: drain, undrain, backends; 'curl --unix-socket PATH
                        http://localhost/' tells how
   --health PATH        asks every backend for this with GET, with [,expect=TEXT][,interval=T][,timeout=T] behind it: a
@@ -57,7 +60,8 @@ A streaming reverse proxy for HTTP/1.1 and h2c.
   --hedge WHEN         asks a second backend as well when the first takes longer than a time, such as 50ms, or than this
                        part of requests, such as 95%, and then 5% of them at most; not unless said so
   --replay BYTES       how much of a request's content is kept to be sent again; 65536 unless said otherwise
-  --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times
+  --trust NET          IP or IP/BITS whose X-Forwarded-* and Forwarded headers are believed; may be said several times. Who
+                       the client is, for keys, X-Forwarded-For says alone: such a peer has to set it
 
 Times, such as 500ms, 5s, 2m or 1h:
   --header-timeout T   a client's request head; 30s
@@ -92,6 +96,7 @@ pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
     pub(crate) strategy: Strategy,
     pub(crate) keys: Vec<Key>,
+    pub(crate) trusted: Vec<IpNet>,
     pub(crate) sticky: Sticky,
     pub(crate) operations: Option<PathBuf>,
     pub(crate) backends: Vec<HttpEndpoint>,
@@ -158,7 +163,7 @@ impl Flags {
             "--strategy" => self.strategy = Some(strategy(&value())?),
             "--key" => {
                 let key = value();
-                keys::read(&key, &[]).map_err(|why| format!("invalid --key '{}': {why}", key.escape_debug()))?;
+                keys::read(&key).map_err(|why| format!("invalid --key '{}': {why}", key.escape_debug()))?;
                 self.keys.push(key);
             }
             "--sticky" | "--sticky-keys" | "--sticky-idle" | "--home-lost" | "--redis" => {
@@ -210,17 +215,18 @@ impl Flags {
             None if self.keys.is_empty() => vec!["client".to_owned()],
             None => self.keys,
         };
-        let keys = keys.iter().map(|key| keys::read(key, &self.trusted));
+        let keys = keys.iter().map(|key| keys::read(key));
         Ok(Setup {
             listen: self.listen,
             strategy: strategy.unwrap_or_default(),
             keys: keys.collect::<Result<_, _>>()?,
-            sticky: self.sticky.build()?,
+            sticky: self.sticky.build(self.backends.iter().map(Backend::id))?,
             operations: self.operations,
             backends: self.backends,
             fitness: self.fitness,
             failover: self.failover,
             proxy: self.trusted.iter().fold(self.proxy, |proxy, peers| proxy.trust(*peers)),
+            trusted: self.trusted,
             upstream: self.upstream,
             server: self.server,
         })

@@ -1,6 +1,6 @@
 //! What is the key of a request, by the command line.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use equipoise::{
     http::{ClientAddress, CookieKey, HeaderKey, PathKey, QueryKey},
@@ -17,16 +17,27 @@ pub(crate) type Key = Arc<dyn HashKey<Request<UpstreamBody<Incoming>>> + Send + 
 
 pub(crate) const ALLOWED: &str = "client, path, header:NAME, cookie:NAME or query:NAME";
 
-/// The address of the client: who is connected, or whoever trusted proxies say is behind them.
-fn client(trusted: &[IpNet]) -> Key {
+/// Who the client is.
+#[derive(Clone, Copy)]
+struct Client(IpAddr);
+
+/// Notes with each request who the client is: who is connected, or whoever trusted proxies say is behind them. Before the proxy
+/// makes the headers that say so anew.
+pub(crate) fn note_client<B>(trusted: &[IpNet]) -> impl Fn(Request<B>) -> Request<B> + Clone + use<B> {
     let peer = ClientAddress::new(|connection: &Connection| connection.peer().ip());
-    Arc::new(trusted.iter().fold(peer, |client, peers| client.trust(*peers)))
+    let client = trusted.iter().fold(peer, |client, peers| client.trust(*peers));
+    move |mut request| {
+        if let Some(address) = client.address(&request) {
+            request.extensions_mut().insert(Client(address));
+        }
+        request
+    }
 }
 
 /// The error says what is wrong with it.
-pub(crate) fn read(text: &str, trusted: &[IpNet]) -> Result<Key, String> {
+pub(crate) fn read(text: &str) -> Result<Key, String> {
     match text.split_once(':') {
-        None if text == "client" => Ok(client(trusted)),
+        None if text == "client" => Ok(Arc::new(ClientAddress::new(|client: &Client| client.0))),
         None if text == "path" => Ok(Arc::new(PathKey::new())),
         Some(("header", name)) => match name.parse::<HeaderName>() {
             Ok(name) => Ok(Arc::new(HeaderKey::new(name))),

@@ -59,6 +59,7 @@ async fn run(setup: Setup) -> Result<(), BoxError> {
         .backends(setup.backends);
     let pool = setup.fitness.build(pool).spawn();
     let proxy = ServiceBuilder::new()
+        .map_request(keys::note_client(&setup.trusted))
         .layer(setup.proxy)
         .layer(KeyedLayer::new(setup.keys))
         .layer(setup.sticky.layer.clone())

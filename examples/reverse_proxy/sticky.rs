@@ -5,7 +5,7 @@ use std::time::Duration;
 use equipoise::{
     StickyLayer, Strategy,
     affinity::AnyAffinity,
-    cookie::{Cookie, CookieBuilder, Keys, SameSite},
+    cookie::{Cookie, CookieBuilder, Keys, KeysError, SameSite},
     http::CookieKey,
     learned::{Learned, Sessions},
     proxy::{DownstreamBody, UpstreamBody},
@@ -26,6 +26,8 @@ pub(crate) struct Stickiness {
     redis: Option<RedisStore>,
     idle: Option<Duration>,
     lost: Lost,
+    /// Flags that are in vain where nothing but a key is taken from requests.
+    vain: Vec<&'static str>,
 }
 
 /// How a session is known.
@@ -83,20 +85,25 @@ impl Stickiness {
                 self.check().map_err(|why| wrong(&why))?;
             }
             "--sticky-keys" => {
-                let text = std::fs::read_to_string(value).map_err(|error| wrong(&error.to_string()))?;
-                self.keys = Some(text.parse().map_err(|error| wrong(&format!("{error}")))?);
+                // What was given may be the secret itself, by mistake: it is not repeated.
+                let wrong = |why: String| format!("invalid --sticky-keys: expected a file: {why}");
+                let text = std::fs::read_to_string(value).map_err(|error| wrong(error.to_string()))?;
+                self.keys = Some(text.parse().map_err(|error: KeysError| wrong(error.to_string()))?);
+                self.vain.push("--sticky-keys");
             }
             "--sticky-idle" => {
                 let idle = time(flag, value)?;
                 self.idle = Some(idle).filter(|idle| *idle >= Duration::from_secs(1));
                 self.idle.ok_or_else(|| wrong("expected at least 1s"))?;
+                self.vain.push("--sticky-idle");
             }
             "--home-lost" => {
                 self.lost = match value {
                     "move" => Lost::Moves,
                     "refuse" => Lost::Refused,
                     _ => Lost::MovesAfter(time(flag, value).map_err(|_| wrong("expected move, refuse, or a time"))?),
-                }
+                };
+                self.vain.push("--home-lost");
             }
             // `--redis`. What may be in it is not repeated.
             _ => self.redis = Some(RedisStore::new(value).map_err(|error| format!("invalid --redis: {error}"))?),
@@ -111,7 +118,7 @@ impl Stickiness {
                 cookie(attributes, keys)?.build().map_err(|error| error.to_string())?;
             }
             Some(Way::Learned(name)) => drop(CookieKey::new(name).map_err(|error| error.to_string())?),
-            Some(Way::Key(key)) => drop(keys::read(key, &[])?),
+            Some(Way::Key(key)) => drop(keys::read(key)?),
             None => {}
         }
         Ok(())
@@ -132,7 +139,11 @@ impl Stickiness {
         Ok(Some(key))
     }
 
-    pub(crate) fn build(self) -> Result<Sticky, String> {
+    /// For backends of these ids.
+    pub(crate) fn build<'a>(self, mut ids: impl Iterator<Item = &'a str>) -> Result<Sticky, String> {
+        if let (None | Some(Way::Key(_)), Some(flag)) = (&self.way, self.vain.first()) {
+            return Err(format!("{flag} is for --sticky cookie or learned:COOKIE"));
+        }
         let mut store = None;
         if self.redis.is_some() && !matches!(self.way, Some(Way::Learned(_))) {
             return Err("--redis is for --sticky learned:COOKIE".to_owned());
@@ -140,6 +151,13 @@ impl Stickiness {
         let affinity = match self.way {
             None | Some(Way::Key(_)) => None,
             Some(Way::Cookie(attributes)) => {
+                if let Some(id) = ids.find(|id| id.len() > Cookie::LONGEST_ID) {
+                    let most = Cookie::LONGEST_ID;
+                    return Err(format!(
+                        "--sticky cookie holds ids of up to {most} bytes: '{}' is longer",
+                        id.escape_debug()
+                    ));
+                }
                 let keys = match self.keys {
                     Some(keys) => keys,
                     None => {
@@ -149,7 +167,7 @@ impl Stickiness {
                 };
                 let mut cookie = cookie(&attributes, keys)?;
                 if let Some(idle) = self.idle {
-                    cookie = cookie.idle(idle);
+                    cookie = cookie.idle(idle).lifetime(idle.max(DAY));
                 }
                 Some(Affinity::new(cookie.build().map_err(|error| error.to_string())?))
             }
@@ -167,7 +185,10 @@ impl Stickiness {
                         Some(idle) => redis.with_idle(idle),
                         None => redis,
                     });
-                    table = table.key(keys.session_key()).store(redis.clone());
+                    let key = keys
+                        .session_key()
+                        .ok_or("--redis wants one secret in --sticky-keys: sessions are known by it")?;
+                    table = table.key(key).store(redis.clone());
                 }
                 let learned = Learned::by_cookie(table.build(), &name);
                 Some(Affinity::new(learned.map_err(|error| error.to_string())?))
@@ -183,20 +204,28 @@ impl Stickiness {
     }
 }
 
-const ATTRIBUTES: &str =
-    "expected cookie[,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none], each once";
+/// After which a session of a cookie is over however busy, unless it may be idle for longer.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `[name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=WORD]`; the error is what is allowed.
+const ATTRIBUTES: &str =
+    "expected cookie[,pool=TEXT][,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=strict|lax|none], each once";
+
+/// `[pool=TEXT][,name=TEXT][,path=TEXT][,domain=TEXT][,secure][,same-site=WORD]`; the error is what is allowed.
 fn cookie(attributes: &str, keys: Keys) -> Result<CookieBuilder, String> {
-    let mut cookie = Cookie::builder("", keys);
+    let attributes = || {
+        let attributes = attributes.split(',').filter(|_| !attributes.is_empty());
+        attributes.map(|attribute| attribute.split_once('=').unwrap_or((attribute, "")))
+    };
+    let pool = attributes().find(|(name, _)| *name == "pool");
+    let mut cookie = Cookie::builder(pool.map_or("", |(_, pool)| pool), keys);
     let mut names = Vec::new();
-    for attribute in attributes.split(',').filter(|_| !attributes.is_empty()) {
-        let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+    for (name, value) in attributes() {
         if names.contains(&name) {
             return Err(ATTRIBUTES.to_owned());
         }
         names.push(name);
         cookie = match (name, value) {
+            ("pool", _) => cookie,
             ("name", _) => cookie.name(value),
             ("path", _) => cookie.path(value),
             ("domain", _) => cookie.domain(value),

@@ -5,11 +5,11 @@
 //! [`StickyLayer`](crate::StickyLayer) puts one around a balanced service.
 //!
 //! # Which home
-//! - A request of a session goes to the session's home while that can be had: it is a member, fit (or all of its priority
-//!   count, in panic), and below its in-flight limit. A home that drains, or has no weight, keeps its sessions and gets no new
-//!   ones.
-//! - A home that is full, or not ready for a moment, stays the home: a request is served elsewhere, as a guest, and the session
-//!   is not moved by that.
+//! - A request of a session goes to the session's home while that can be had: it is a member, fit (or one that counts although
+//!   it is not, in panic), and below its in-flight limit. A home that drains, or has no weight, keeps its sessions and gets no
+//!   new ones.
+//! - A home that is full, or not ready for a moment, or so slow that a [hedge](crate::Hedge) has overtaken it, stays the home: a
+//!   request is served elsewhere, as a guest, and the session is not moved by that.
 //! - From a home that is unfit, in maintenance, or has failed the request, a session moves: once, to whoever serves the request
 //!   in its place, and it stays there. With a [grace](crate::StickyLayer::grace) it is a guest elsewhere as long as that, and
 //!   comes back if the home does; [strictly](crate::StickyLayer::strict) the request is refused, and the session never moves. For

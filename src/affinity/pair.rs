@@ -11,9 +11,12 @@ use pin_project_lite::pin_project;
 use super::{Bind, Located, Served, SessionAffinity};
 use crate::ask::Home;
 
-/// The first that knows a home tells it; where the first knows none, the second is asked, and both are told who has served.
-/// The second comes first in that: what it says is the home in the end, the first passes on. So a cookie tells its client who
-/// won a race in a shared table.
+/// The first that knows a home tells it, and then it alone is told who has served. Where the first knows none, the second is
+/// asked, and both are told. The second comes first in that: what it says is the home in the end, the first passes on. So a
+/// cookie tells its client who won a race in a shared table.
+///
+/// What the first knows the second need not know any more: as long as a client has its cookie, a table behind that sees no use
+/// of the session, and moves it in vain.
 ///
 /// A second that has to ask is asked before the first has answered, should that have to ask as well.
 impl<Req, Res, A, B> SessionAffinity<Req, Res> for (A, B)

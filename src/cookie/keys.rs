@@ -66,19 +66,21 @@ impl Keys {
     }
 
     /// A key for the hashes by which a table shared by several balancers knows its sessions (`SessionsBuilder::key`), so that all
-    /// of them need no other secrets. It is derived from the oldest: sessions of the table are new ones once that is dropped.
+    /// of them need no other kind of secret. None where there are several: a table knows its sessions by one, and with another they
+    /// are new ones, so that keys of a table can't be changed in the way that those of cookies are.
     ///
     /// ```
     /// use equipoise::cookie::Keys;
     ///
-    /// let (before, since_monday) = ([1; 32], [2; 32]);
-    /// let keys = Keys::new(since_monday).with_older(before);
-    /// assert_eq!(keys.session_key(), Keys::new(before).session_key());
-    /// assert_ne!(keys.session_key(), Keys::new(since_monday).session_key());
+    /// assert!(Keys::new([1; 32]).session_key().is_some());
+    /// assert_ne!(Keys::new([1; 32]).session_key(), Keys::new([2; 32]).session_key());
+    /// assert_eq!(Keys::new([1; 32]).with_older([2; 32]).session_key(), None);
     /// ```
-    pub fn session_key(&self) -> [u8; 16] {
-        // There is always one.
-        self.0.last().map_or([0; 16], |key| key.of_names)
+    pub fn session_key(&self) -> Option<[u8; 16]> {
+        match &*self.0 {
+            [key] => Some(key.of_names),
+            _ => None,
+        }
     }
 
     /// The first seals.
@@ -92,6 +94,8 @@ impl FromStr for Keys {
 
     fn from_str(text: &str) -> Result<Self, KeysError> {
         let mut secrets: Vec<(usize, [u8; 32])> = Vec::new();
+        // Some editors begin a file with a mark of its encoding.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (line, number) in text.lines().zip(1..) {
             let written = line.split('#').next().unwrap_or_default().trim();
             if written.is_empty() {

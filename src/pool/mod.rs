@@ -353,12 +353,13 @@ fn choose<B: Backend, S: Selector<B>>(
     view: &View<'_, B>,
 ) -> Result<At, Refusal> {
     if view.ask().home().is_some() {
+        view.keep_home(false);
         if let Some(at) = snapshot.at_home(view) {
             return Ok(at);
         }
         match snapshot.without_home(view, core.clock().now()) {
             Absence::Moves => {}
-            Absence::Keeps => view.keep_home(),
+            Absence::Keeps => view.keep_home(true),
             Absence::Refused(refusal) => return Err(refusal),
         }
     }

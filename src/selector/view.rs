@@ -188,9 +188,9 @@ impl<'a, B> View<'a, B> {
         self.whole.has_ramps() && !takes.all_keys
     }
 
-    /// Whoever is chosen, the session keeps its home.
-    pub(crate) fn keep_home(&self) {
-        self.keeps_home.set(true);
+    /// Whether the session keeps its home, though another is chosen.
+    pub(crate) fn keep_home(&self, keeps: bool) {
+        self.keeps_home.set(keeps);
     }
 
     #[inline(always)]

@@ -147,6 +147,28 @@ fn if_all_fail_one_is_picked_for_its_error() {
 }
 
 #[test]
+fn a_session_leaves_a_home_that_fails_and_waits_elsewhere_for_one_that_is_not_ready() {
+    let (builder, _clock, [a, b]) = links([("a", Ready), ("b", Ready)]);
+    let (mut pool, _driver) = builder.build();
+    let home = || Ask::new().with_home(Home::new("b"));
+    let grace = || home().with_grace(PATIENCE);
+    let mut went = |ask: Ask| {
+        let lease = pool.pick(&ask).map_err(|error| error.kind())?;
+        Ok((lease.backend_id().to_owned(), lease.keeps_home()))
+    };
+    let at = |id: &str, keeps_home| Ok((id.to_owned(), keeps_home));
+    assert_eq!(went(home()), at("b", false));
+    b.set(Waiting);
+    assert_eq!([went(home()), went(grace())], [at("a", true), at("a", true)]);
+    b.set(Failing);
+    assert_eq!([went(home()), went(grace())], [at("a", false), at("a", true)]);
+    assert_eq!(went(home().strictly()), Err(ErrorKind::Unavailable));
+    // Where all fail, it is at home.
+    a.set(Failing);
+    assert_eq!([went(home()), went(grace())], [at("b", false), at("b", false)]);
+}
+
+#[test]
 fn limits_hold_whatever_the_readiness() {
     let (builder, _clock, [a, _]) = links([("a", Ready), ("b", Failing)]);
     let (mut pool, _driver) = builder.in_flight_limit(1).build();

@@ -20,6 +20,7 @@ fn run(flags: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn what_it_does_not_understand_it_names() {
     let backend = ["--backend", "http://127.0.0.1:1"];
+    let long = format!("http://127.0.0.1:2,id={}", "x".repeat(244));
     for (flags, told) in [
         (&[][..], &["missing --backend", "http://HOST[:PORT]"][..]),
         (&["--backend"], &["invalid --backend ''"]),
@@ -111,7 +112,16 @@ fn what_it_does_not_understand_it_names() {
         (&["--sticky", "source", "--key", "path"], &["--key and --sticky"]),
         (
             &["--sticky-keys", "/nowhere"],
-            &["invalid --sticky-keys '/nowhere'", "No such file"],
+            &["invalid --sticky-keys", "No such file"],
+        ),
+        (&["--home-lost", "refuse"], &["--home-lost is for --sticky cookie"]),
+        (
+            &["--sticky", "source", "--sticky-idle", "1h"],
+            &["--sticky-idle is for --sticky cookie"],
+        ),
+        (
+            &["--sticky", "cookie", "--backend", &long],
+            &["ids of up to 243 bytes", "xxx"],
         ),
         (&["--sticky-idle", "0s"], &["invalid --sticky-idle '0s'", "at least 1s"]),
         (&["--home-lost", "wait"], &["invalid --home-lost 'wait'", "refuse"]),

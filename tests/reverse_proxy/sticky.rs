@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -13,9 +14,9 @@ use tokio::{
 
 use crate::{
     backends::Backend,
-    program::Folder,
-    proxy::Proxy,
-    wire::{Message, Wire},
+    program::{Folder, Program},
+    proxy::{Proxy, command},
+    wire::{Message, Wire, soon},
 };
 
 /// In turns, so that a new session goes to the next.
@@ -141,6 +142,8 @@ async fn sessions_stay_through_a_drain_and_new_ones_go_elsewhere() {
 
     let b = backends[1].http();
     assert_eq!(operate(&socket, "POST /drain", &b).await, (200, "done\n".to_owned()));
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
     let told = operate(&socket, "GET /backends", "").await.1;
     assert!(told.contains(&format!("{b} draining")), "{told}");
     for _ in 0..3 {
@@ -283,7 +286,9 @@ async fn a_client_stays_by_its_address_also_behind_trusted_proxies() {
         let proxy = Proxy::start(&urls, flags);
         let mut homes = BTreeMap::<u8, String>::new();
         for client in (0..40).chain(0..40) {
-            let answer = ask(&proxy, &format!("X-Forwarded-For: 203.0.113.{client}\r\n")).await;
+            // What is not well formed, and what is before it, is a client's own.
+            let odd = ["", "<x>, ", "1.1.1.1, "][usize::from(client) % 3];
+            let answer = ask(&proxy, &format!("X-Forwarded-For: {odd}203.0.113.{client}\r\n")).await;
             let home = homes.entry(client).or_insert_with(|| answer.text().to_owned());
             assert_eq!(home, answer.text());
         }
@@ -308,4 +313,114 @@ async fn a_header_is_a_session() {
         assert_eq!(home, answer.text());
     }
     assert_eq!(homes.into_values().collect::<BTreeSet<String>>().len(), 3);
+}
+
+#[tokio::test]
+async fn for_a_time_a_session_is_a_guest_until_its_backend_is_back() {
+    let [a, b, _] = three().await;
+    let flags = [&IN_TURNS[..], &["--sticky", "cookie", "--home-lost", "1h"]].concat();
+    let proxy = Proxy::start(&[&a, &b].map(Backend::http), &flags);
+    let mut sessions = browsers(&proxy, 2).await;
+    let address = b.address;
+    drop(b);
+    let (browser, home) = &mut sessions[1];
+    assert_eq!(home, "b");
+    for _ in 0..3 {
+        assert_eq!(browser.ask(&proxy).await, "a");
+    }
+    let _b = Backend::again(address, "b again").await;
+    assert_eq!(browser.ask(&proxy).await, "b again");
+    assert_eq!(browser.given, 1);
+}
+
+#[tokio::test]
+async fn the_cookie_is_as_it_was_said() {
+    let a = Backend::named("a").await;
+    for (said, attributes) in [
+        ("cookie", &["HttpOnly", "SameSite=Lax", "Path=/"][..]),
+        (
+            "cookie,domain=shop.example,same-site=strict",
+            &["HttpOnly", "SameSite=Strict", "Path=/", "Domain=shop.example"],
+        ),
+        (
+            "cookie,secure,same-site=none,path=/x",
+            &["HttpOnly", "SameSite=None", "Secure", "Path=/x"],
+        ),
+    ] {
+        let proxy = Proxy::start(&[a.http()], &["--sticky", said]);
+        let answer = ask(&proxy, "").await;
+        let (_, told) = answer.get("set-cookie").unwrap().split_once("; ").unwrap();
+        let told: BTreeSet<&str> = told.split("; ").collect();
+        assert_eq!(told, attributes.iter().copied().collect(), "{said}");
+    }
+    // A token of another pool is none.
+    let folder = Folder::new();
+    let keys = folder.path().join("keys");
+    fs::write(&keys, "03".repeat(32)).unwrap();
+    let start = |pool: &str| {
+        let flags = [
+            "--sticky",
+            &format!("cookie,pool={pool}"),
+            "--sticky-keys",
+            keys.to_str().unwrap(),
+        ];
+        Proxy::start(&[a.http()], &flags)
+    };
+    let mut browser = Browser::new();
+    for (pool, given) in [("shop", 1), ("shop", 1), ("blog", 2)] {
+        browser.ask(&start(pool)).await;
+        assert_eq!(browser.given, given, "{pool}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_takes_the_place_of_one_that_nobody_listens_at_and_of_nothing_else() {
+    let (folder, a) = (Folder::new(), Backend::named("a").await);
+    let path = |name: &str| folder.path().join(name);
+    let (file, socket) = (path("file"), path("socket"));
+    fs::write(&file, "dear").unwrap();
+    let start = |at: &Path| {
+        let backend = a.http();
+        let flags = [
+            "--listen",
+            "127.0.0.1:0",
+            "--backend",
+            &backend,
+            "--operations",
+            at.to_str().unwrap(),
+        ];
+        Program::start(&mut command(&flags)).output()
+    };
+    let ended = start(&file);
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && told.contains("no socket"), "{told}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "dear");
+
+    let proxy = Proxy::start(&[a.http()], &["--operations", socket.to_str().unwrap()]);
+    let listens = async || {
+        soon(async {
+            while UnixStream::connect(&socket).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        operate(&socket, "GET /backends", "").await.0 == 200
+    };
+    assert!(listens().await);
+    let told = String::from_utf8(start(&socket).stderr).unwrap();
+    assert!(told.contains("somebody else listens"), "{told}");
+    assert!(listens().await, "another process has taken its place");
+    // One that was killed leaves its socket behind.
+    proxy.signal("KILL");
+    proxy.end().await;
+    assert!(fs::exists(&socket).unwrap());
+    let proxy = Proxy::start(&[a.http()], &["--operations", socket.to_str().unwrap()]);
+    assert!(listens().await);
+    proxy.signal("TERM");
+    proxy.end().await;
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "something is left behind"
+    );
 }

@@ -53,7 +53,8 @@ impl<E, F: Fn(&E) -> IpAddr> ClientAddress<E, F> {
     /// Believes these peers who was connected to them, in `X-Forwarded-For` unless [said otherwise](ClientAddress::said_in):
     /// the client is the nearest that is not trusted. May be said several times.
     ///
-    /// Where the proxy here stands between, which writes the peer into both headers, this may be asked before it or behind it.
+    /// Ask it before the proxy of this crate rather than behind it: that drops the whole of a header of which a part is not well
+    /// formed, as here only what comes before that part is.
     pub fn trust(mut self, peers: IpNet) -> Self {
         self.trusted = self.trusted.iter().copied().chain([peers]).collect();
         self
