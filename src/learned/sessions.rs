@@ -113,7 +113,7 @@ impl Sessions {
     }
 
     /// How many sessions are remembered here, at most the [capacity](SessionsBuilder::capacity). Those whose time is over count
-    /// until somebody asks for them, or their place is needed.
+    /// until somebody asks for them, or their place is needed: they give way as others come, and a table that was full stays so.
     pub fn len(&self) -> usize {
         self.0.table.len()
     }

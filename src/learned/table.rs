@@ -65,6 +65,8 @@ impl Terms {
 const GRAINS: u64 = 1_000;
 /// No shard has room for fewer: they don't fill evenly.
 const LEAST_IN_SHARD: usize = 1_024;
+/// The share of places for sessions that have shown that they are in use; those that are new go through the rest.
+const IN_USE: f64 = 0.7;
 /// With room for fewer the newest would not always have a place.
 const FEWEST: usize = 16;
 
@@ -90,6 +92,9 @@ impl Table {
         // Those that were driven out by others are not remembered for long: it would cost half as much again as remembering them
         // well.
         options.estimated_items_capacity(capacity).ghost_allocation(0.1);
+        // Who comes while there is room is taken for one in use, and counts as that until others in use need the place, even if
+        // it is over long before. So there is room for those that come besides.
+        options.hot_allocation(IN_USE);
         let options = options
             .build()
             .unwrap_or_else(|_| unreachable!("both capacities are set"));
