@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, asking::Asking, shared::Shared, stats::count,
+    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, asking::Asking, presence::Matter,
+    shared::Shared, stats::count,
 };
 use crate::{Home, SessionAffinity, affinity::Located};
 
@@ -91,7 +92,7 @@ where
             };
         };
         let session = LearnedSession::new(self.0.clone(), Some(id));
-        match Asking::of(shared, |store| store.get(id)) {
+        match Asking::of(shared, Matter::Look, |store| store.get(id)) {
             Some(asking) => Located::Later(Locating {
                 asking,
                 session: Some((id, session)),

@@ -100,7 +100,7 @@ impl SessionsBuilder {
         let keeper = self.store.map(|store| Keeper {
             store,
             deadline,
-            presence: Presence::default(),
+            presence: Presence::new(deadline),
         });
         Sessions(Arc::new(Shared {
             table: Table::new(self.capacity, self.idle, self.lifetime, self.clock.now(), hashing),

@@ -9,7 +9,7 @@ use std::{
 use equipoise::{
     Home, ManualClock, SessionAffinity,
     affinity::{Bind, Located, Served},
-    learned::{ByFunction, Learned, LearnedSession, Name, Sessions, SessionsBuilder},
+    learned::{ByFunction, Learned, LearnedSession, Locating, Name, Sessions, SessionsBuilder},
 };
 
 /// A session, by its name; none if that is empty.
@@ -106,6 +106,14 @@ impl Balancer {
             }
         };
         Open { home, session }
+    }
+
+    /// A request that asks the store where its session is at home, and is left there.
+    pub(crate) fn locating(&self, name: &str) -> Pin<Box<Locating<ByFunction<ByName>, Call>>> {
+        match SessionAffinity::<Call, ()>::locate(&self.learned, &mut name.to_owned()) {
+            Located::Later(later) => Box::pin(later),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Which home the session has from then on, if another than who has served.

@@ -28,8 +28,9 @@ pub(crate) enum Fault {
     PanicsAsked,
     PanicsWaited,
     PanicsGivenUp,
-    /// It can be read alone.
+    /// It can be read alone: with an error to whoever writes, or no answer.
     ReadOnly,
+    NeverWrites,
 }
 
 #[derive(Clone, Default)]
@@ -100,7 +101,7 @@ impl Script {
         let time = self.time.clone();
         match fault {
             Fault::None => Box::pin(async { Ok(act()) }),
-            Fault::ReadOnly if !writes => Box::pin(async { Ok(act()) }),
+            Fault::ReadOnly | Fault::NeverWrites if !writes => Box::pin(async { Ok(act()) }),
             Fault::Slow(millis) => Box::pin(async move {
                 let answer = act();
                 let until = time.now() + Duration::from_millis(millis);
@@ -108,7 +109,7 @@ impl Script {
                 Ok(answer)
             }),
             Fault::Error | Fault::ReadOnly => Box::pin(async { Err("as the script has it".into()) }),
-            Fault::Never => Box::pin(pending()),
+            Fault::Never | Fault::NeverWrites => Box::pin(pending()),
             Fault::PanicsAsked => panic!("asked"),
             Fault::PanicsWaited => Box::pin(poll_fn(|_| -> Poll<_> { panic!("waited for") })),
             Fault::PanicsGivenUp => {
