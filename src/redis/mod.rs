@@ -17,6 +17,9 @@
 //! [`answer timeout`](RedisStore::with_answer_timeout) otherwise. A connection is made with the first operation. One that was
 //! lost is made again by itself, with growing pauses of up to a second.
 //!
+//! A Redis that can be read but not written (`NOREPLICAS`, `READONLY`, `MISCONF`) tells homes all the same; but uses are not noted
+//! meanwhile, so that sessions end there by the idle time after the last use that was.
+//!
 //! Whoever has a deadline of its own drops the future, and that is all there is to it: others on the same connection go on. A
 //! command that was sent may be carried out nevertheless; as all of them compare before they set, but for `put`, what comes late
 //! moves nobody who has been moved meanwhile.
@@ -26,8 +29,8 @@
 //!   balancer remembers, or else moves once.
 //! - Replication is asynchronous: a replica that becomes the primary may lack the last writes. A session of which the write was
 //!   lost may be learned anew and so move once; then all agree again. The address has to lead to the primary, as a name, a
-//!   virtual address or a proxy does: Sentinels are not asked. One that was made a replica says so with the next command
-//!   (`READONLY`); then the name is resolved and the connection is made anew.
+//!   virtual address or a proxy does: Sentinels are not asked. One that was made a replica says so with the next command that
+//!   would write (`READONLY`); then the name is resolved and the connection is made anew.
 //! - Every command has one key, so that proxies that spread keys over several servers, and a Redis Cluster's hash slots, take
 //!   them as they are. The store speaks with one server though, and follows no redirection: `MOVED` is an error. With all keys in
 //!   one slot, by a prefix such as `{equipoise}:`, the server that has that slot does. Bulk migration goes through the keys of the
