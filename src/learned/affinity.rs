@@ -119,8 +119,8 @@ impl Shared {
         self.counted((home, stored.flatten()))
     }
 
-    /// With what the store has said.
-    fn reconciled(&self, id: SessionId, stored: Option<Home>) -> Whereabouts {
+    /// With what the store has said, which is learned if it is current.
+    fn reconciled(&self, id: SessionId, stored: Option<Home>, is_current: bool) -> Whereabouts {
         let now = self.clock.now();
         let known = self.table.find(id, now);
         let home = match (&stored, known) {
@@ -128,7 +128,7 @@ impl Shared {
             (Some(_), Some(known)) if known.is_untold() && known.stored == stored => Some(known.home),
             (Some(home), known) => {
                 let home = self.table.home(home.id());
-                if known.is_none_or(|known| known.home != home || known.is_untold()) {
+                if is_current && known.is_none_or(|known| known.home != home || known.is_untold()) {
                     self.table.learn(id, home.clone(), now);
                 }
                 Some(home)
@@ -165,7 +165,7 @@ impl<N, Req> Future for Locating<N, Req> {
         };
         let shared = Arc::clone(&session.ways().sessions.0);
         let whereabouts = match answer {
-            Some(stored) => shared.reconciled(id, stored),
+            Some(stored) => shared.reconciled(id, stored, self.asking.is_current()),
             None => {
                 count(&shared.counts.from_copy);
                 shared.known(id)

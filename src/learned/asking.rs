@@ -22,6 +22,8 @@ pub(super) struct Asking<T> {
     answer: Guarded<T>,
     shared: Arc<Shared>,
     turn: Turn,
+    /// What the application had changed when this was begun.
+    changes: u64,
     /// Made when it has to be waited for.
     sleep: Option<Sleep>,
 }
@@ -35,12 +37,19 @@ impl<T> Asking<T> {
     ) -> Option<Self> {
         let keeper = shared.keeper.as_ref()?;
         let turn = keeper.presence.turn(matter, shared.table.nanos(shared.clock.now()))?;
+        let changes = shared.changes.now();
         Some(Self {
+            changes,
             answer: Guarded::new(|| ask(&*keeper.store)),
             shared: Arc::clone(shared),
             turn,
             sleep: None,
         })
+    }
+
+    /// Whether what it has come to may be learned: the application has changed nothing meanwhile.
+    pub(super) fn is_current(&self) -> bool {
+        self.changes == self.shared.changes.now()
     }
 }
 

@@ -6,7 +6,10 @@ use ahash::RandomState;
 use rand::{TryRng, rngs::SysRng};
 use siphasher::sip128::SipHasher24;
 
-use super::{SessionStore, Sessions, keeper::Keeper, presence::Presence, shared::Shared, stats::Counts, table::Table};
+use super::{
+    SessionStore, Sessions, changes::Changes, keeper::Keeper, presence::Presence, shared::Shared, stats::Counts,
+    table::Table,
+};
 use crate::{Clock, EventSource};
 
 /// How a table of sessions is to be; everything has a default.
@@ -108,6 +111,7 @@ impl SessionsBuilder {
             clock: self.clock,
             keeper,
             counts: Counts::default(),
+            changes: Changes::default(),
             events: EventSource::new(),
         }))
     }

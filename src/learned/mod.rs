@@ -57,6 +57,7 @@
 mod affinity;
 mod asking;
 mod builder;
+mod changes;
 mod guarded;
 mod homes;
 mod keeper;

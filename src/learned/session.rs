@@ -146,22 +146,24 @@ impl<N, Req> LearnedSession<N, Req> {
         let home = match self.telling.as_deref_mut() {
             None => None,
             Some(Telling::Claim(id, to, asking)) => {
-                let answer = ready!(Pin::new(asking).poll(cx));
-                let (id, to) = (*id, to.clone());
+                let answer = ready!(Pin::new(&mut *asking).poll(cx));
+                let (id, to, is_current) = (*id, to.clone(), asking.is_current());
                 match answer {
                     Some(home) => {
                         let shared = self.shared();
                         let home = shared.table.home(home.id());
-                        shared.table.learn(id, home.clone(), shared.clock.now());
+                        if is_current {
+                            shared.table.learn(id, home.clone(), shared.clock.now());
+                        }
                         self.settled(to, home)
                     }
                     None => self.claim_here(id, to),
                 }
             }
             Some(Telling::Put(id, to, asking)) => {
-                let answer = ready!(Pin::new(asking).poll(cx));
-                let (id, to) = (*id, to.clone());
-                if answer.is_some() {
+                let answer = ready!(Pin::new(&mut *asking).poll(cx));
+                let (id, to, is_current) = (*id, to.clone(), asking.is_current());
+                if answer.is_some() && is_current {
                     let shared = self.shared();
                     shared.table.learn(id, to, shared.clock.now());
                 }

@@ -15,7 +15,7 @@ use equipoise::{
 /// A session, by its name; none if that is empty.
 pub(crate) type Call = String;
 type ByName = fn(&Call) -> Option<Name<'_>>;
-type Session = LearnedSession<ByFunction<ByName>, Call>;
+pub(crate) type Session = LearnedSession<ByFunction<ByName>, Call>;
 
 fn name(call: &Call) -> Option<Name<'_>> {
     Some(call.as_str().into())
@@ -121,6 +121,17 @@ impl Balancer {
         let served = Served::new(serve.by).as_guest(serve.is_guest).badly(serve.is_bad);
         let mut session = open.session?;
         self.run(|cx| Pin::new(&mut session).poll_bind(cx, &served, &mut ()))
+    }
+
+    /// That of a request whose binding is looked at step by step.
+    pub(crate) fn session(open: Open) -> Session {
+        open.session.unwrap()
+    }
+
+    /// Polls once to have it bound to who has served it.
+    pub(crate) fn poll_serve(session: &mut Session, by: &str) -> Poll<Option<Home>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        Pin::new(session).poll_bind(&mut cx, &Served::new(by), &mut ())
     }
 
     /// A request that is served at home, or by this one if there is none: by whom.

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Never,
     /// It has done all, and answers after so many milliseconds.
     Slow(u64),
+    /// It does all only after so many milliseconds, and answers then.
+    SlowToAct(u64),
     /// It panics when it is asked, when its answer is waited for, or when that is given up.
     PanicsAsked,
     PanicsWaited,
@@ -107,6 +109,11 @@ impl Script {
                 let until = time.now() + Duration::from_millis(millis);
                 time.clock().sleep_until(until).await;
                 Ok(answer)
+            }),
+            Fault::SlowToAct(millis) => Box::pin(async move {
+                let until = time.now() + Duration::from_millis(millis);
+                time.clock().sleep_until(until).await;
+                Ok(act())
             }),
             Fault::Error | Fault::ReadOnly => Box::pin(async { Err("as the script has it".into()) }),
             Fault::Never | Fault::NeverWrites => Box::pin(pending()),
