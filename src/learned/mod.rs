@@ -51,6 +51,10 @@
 //! may differ; when they do, then what the store has wins, or else whose request comes first. A balancer that has moved a session
 //! meanwhile from where the store still has it moves it in the store as well.
 //!
+//! So nothing of a session in the store is taken for lost by whoever has it in its copy. A session that is
+//! [forgotten](Sessions::forget) at one balancer, or is too old for the store, ends for sure only where no other has it in its copy:
+//! give tables the same idle time and [lifetime](SessionsBuilder::lifetime) as the store.
+//!
 //! A store that can be read but not written is in use all the same, and only that it can't be read makes it away: its errors are counted, and balancers may differ about new
 //! sessions as long.
 

@@ -117,6 +117,8 @@ impl Sessions {
     }
 
     /// Forgets a session: its next request is taken as its first. Here once the future was polled, in a store once it is ready.
+    /// Another balancer that has it in its copy takes it for one that the store has lost, though, and with the session's next
+    /// request there it is at home where it was, for all; so may one that was on its way.
     ///
     /// # Errors
     /// The store's, which goes on remembering it.

@@ -12,6 +12,19 @@
 //! A key of ours under which there is something else, such as a list, or a string of another form, is an error to whoever asks
 //! for that session, and is left as it is; but a home that is [put](crate::learned::SessionStore::put) there replaces it.
 //!
+//! # Memory
+//! A session takes some 220 bytes. Where clients choose what names their session, as with a header or a cookie of any value, each
+//! name that is served is claimed and kept for the idle time, so that Redis is as full as they like. Give it a `maxmemory` and a
+//! `maxmemory-policy` that drops keys: `volatile-lru`, as all keys here have a time to live, or `allkeys-lru` if nothing else is in
+//! it. Under `noeviction`, the default, a full Redis tells what it knows and learns nothing (`OOM`), so that balancers may differ
+//! about new sessions. A session that was dropped is learned anew, as if lost.
+//!
+//! # When a session ends
+//! That Redis has nothing of a session is taken for lost data by a balancer that remembers its home: it stays there, and is
+//! learned anew. So a session that is [forgotten](crate::learned::Sessions::forget), or whose lifetime is over, ends for sure only
+//! where no other balancer has it in its copy. Give [tables](crate::learned::SessionsBuilder) the same idle time and lifetime as
+//! the store: then a copy ends by itself. It counts the lifetime from when its balancer learned of the session, which is later.
+//!
 //! # While Redis fails
 //! An operation ends in a [`StoreError`] at once while it is known that Redis can't be reached, and within the
 //! [`answer timeout`](RedisStore::with_answer_timeout) otherwise. A connection is made with the first operation. One that was
