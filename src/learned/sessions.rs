@@ -59,15 +59,16 @@ impl Sessions {
         let shared = &self.0;
         let to = shared.table.home(to.id());
         let change = shared.changes.begin();
-        shared.table.put(session, to.clone(), shared.clock.now());
-        count(&shared.counts.moved);
+        if shared.table.put(session, to.clone(), shared.clock.now()) {
+            count(&shared.counts.moved);
+        }
         let told = shared.tell(|store| store.put(session, to.clone())).await;
         drop(change);
         // Whoever asked meanwhile may have learned where it was.
         match told {
             Ok(Some(())) => shared.table.learn(session, to, shared.clock.now()),
             Ok(None) => {}
-            Err(_) => shared.table.put(session, to, shared.clock.now()),
+            Err(_) => drop(shared.table.put(session, to, shared.clock.now())),
         }
         told.map(drop)
     }

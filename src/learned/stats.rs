@@ -14,7 +14,8 @@ pub struct SessionStats {
     pub misses: u64,
     /// Sessions that were bound to a home.
     pub bound: u64,
-    /// Sessions that got another home because a request of theirs was served there, or were [migrated](super::Sessions::migrate).
+    /// Sessions that got another home because a request of theirs was served there, or were [migrated](super::Sessions::migrate)
+    /// from elsewhere.
     pub moved: u64,
     /// Requests that would have bound or moved their session, which another had done before them.
     pub lost_races: u64,
