@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, asking::Asking, shared::Shared, stats::count,
+    ByFunction, ByKey, LearnedSession, Name, Naming, SessionId, Sessions, asking::Asking, presence::Matter,
+    shared::Shared, stats::count,
 };
 use crate::{Home, SessionAffinity, affinity::Located};
 
@@ -91,7 +92,7 @@ where
             };
         };
         let session = LearnedSession::new(self.0.clone(), Some(id));
-        match Asking::of(shared, |store| store.get(id)) {
+        match Asking::of(shared, Matter::Look, |store| store.get(id)) {
             Some(asking) => Located::Later(Locating {
                 asking,
                 session: Some((id, session)),
@@ -118,8 +119,8 @@ impl Shared {
         self.counted((home, stored.flatten()))
     }
 
-    /// With what the store has said.
-    fn reconciled(&self, id: SessionId, stored: Option<Home>) -> Whereabouts {
+    /// With what the store has said, which is learned if it is current.
+    fn reconciled(&self, id: SessionId, stored: Option<Home>, is_current: bool) -> Whereabouts {
         let now = self.clock.now();
         let known = self.table.find(id, now);
         let home = match (&stored, known) {
@@ -127,7 +128,7 @@ impl Shared {
             (Some(_), Some(known)) if known.is_untold() && known.stored == stored => Some(known.home),
             (Some(home), known) => {
                 let home = self.table.home(home.id());
-                if known.is_none_or(|known| known.home != home || known.is_untold()) {
+                if is_current && known.is_none_or(|known| known.home != home || known.is_untold()) {
                     self.table.learn(id, home.clone(), now);
                 }
                 Some(home)
@@ -164,7 +165,7 @@ impl<N, Req> Future for Locating<N, Req> {
         };
         let shared = Arc::clone(&session.ways().sessions.0);
         let whereabouts = match answer {
-            Some(stored) => shared.reconciled(id, stored),
+            Some(stored) => shared.reconciled(id, stored, self.asking.is_current()),
             None => {
                 count(&shared.counts.from_copy);
                 shared.known(id)

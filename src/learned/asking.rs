@@ -7,7 +7,13 @@ use std::{
     time::Duration,
 };
 
-use super::{SessionStore, Stored, guarded::Guarded, presence::Turn, shared::Shared, stats::count};
+use super::{
+    SessionStore, Stored,
+    guarded::Guarded,
+    presence::{Matter, Turn},
+    shared::Shared,
+    stats::count,
+};
 use crate::{BoxError, Event, Sleep};
 
 /// A store that is asked for a request, for so long. None if it has failed, or has taken longer: all that follows from that has
@@ -16,21 +22,34 @@ pub(super) struct Asking<T> {
     answer: Guarded<T>,
     shared: Arc<Shared>,
     turn: Turn,
+    /// What the application had changed when this was begun.
+    changes: u64,
     /// Made when it has to be waited for.
     sleep: Option<Sleep>,
 }
 
 impl<T> Asking<T> {
     /// Asks, if there is a store and it may be asked.
-    pub(super) fn of(shared: &Arc<Shared>, ask: impl FnOnce(&dyn SessionStore) -> Stored<T>) -> Option<Self> {
+    pub(super) fn of(
+        shared: &Arc<Shared>,
+        matter: Matter,
+        ask: impl FnOnce(&dyn SessionStore) -> Stored<T>,
+    ) -> Option<Self> {
         let keeper = shared.keeper.as_ref()?;
-        let turn = keeper.presence.turn(shared.table.nanos(shared.clock.now()))?;
+        let turn = keeper.presence.turn(matter, shared.table.nanos(shared.clock.now()))?;
+        let changes = shared.changes.now();
         Some(Self {
+            changes,
             answer: Guarded::new(|| ask(&*keeper.store)),
             shared: Arc::clone(shared),
             turn,
             sleep: None,
         })
+    }
+
+    /// Whether what it has come to may be learned: the application has changed nothing meanwhile.
+    pub(super) fn is_current(&self) -> bool {
+        self.changes == self.shared.changes.now()
     }
 }
 
@@ -47,7 +66,8 @@ impl<T> Future for Asking<T> {
             return Poll::Pending;
         }
         count(&this.shared.counts.store_timeouts);
-        this.shared.store_failed(|| "no answer within the deadline".into());
+        this.shared
+            .store_failed(this.turn, || "no answer within the deadline".into());
         Poll::Ready(None)
     }
 }
@@ -60,7 +80,7 @@ impl Shared {
     ) -> Result<Option<T>, BoxError> {
         let Some(keeper) = &self.keeper else { return Ok(None) };
         let answer = Guarded::new(|| tell(&*keeper.store)).await;
-        self.heard(Turn::Trial, answer).map(Some)
+        self.heard(Turn::UNASKED, answer).map(Some)
     }
 
     /// Sees to what follows from an answer of the store.
@@ -78,15 +98,16 @@ impl Shared {
             }
             Err(error) => {
                 count(&self.counts.store_errors);
-                self.store_failed(|| guarded_text(error));
+                self.store_failed(turn, || guarded_text(error));
             }
         }
         answer
     }
 
-    fn store_failed(&self, error: impl FnOnce() -> Arc<str>) {
+    fn store_failed(&self, turn: Turn, error: impl FnOnce() -> Arc<str>) {
         let now = self.table.nanos(self.clock.now());
-        let is_lost = self.keeper.as_ref().is_some_and(|keeper| keeper.presence.failed(now));
+        let keeper = self.keeper.as_ref();
+        let is_lost = keeper.is_some_and(|keeper| keeper.presence.failed(turn, now));
         if is_lost {
             let error = error();
             told::lost(&error);

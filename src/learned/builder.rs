@@ -6,7 +6,10 @@ use ahash::RandomState;
 use rand::{TryRng, rngs::SysRng};
 use siphasher::sip128::SipHasher24;
 
-use super::{SessionStore, Sessions, keeper::Keeper, presence::Presence, shared::Shared, stats::Counts, table::Table};
+use super::{
+    SessionStore, Sessions, changes::Changes, keeper::Keeper, presence::Presence, shared::Shared, stats::Counts,
+    table::Table,
+};
 use crate::{Clock, EventSource};
 
 /// How a table of sessions is to be; everything has a default.
@@ -39,7 +42,12 @@ impl SessionsBuilder {
 
     /// How many sessions are remembered at most: 1,048,576 unless said otherwise, which take 170 MB once there are as many, and
     /// nothing before; at least 16. Whoever comes after that takes the place of a session that was not used again since it came,
-    /// or else not for long: a flood of sessions that are made up does not drive out those that are in use.
+    /// or else not for long.
+    ///
+    /// Seven tenths of the places are for sessions that were used again: so many are not driven out by a flood of sessions that
+    /// are made up. The rest is what new ones have to be used again in: in a full table a session is kept if fewer others come
+    /// before its second request than a quarter of the capacity. Sessions whose time is over hold their places until they are
+    /// needed, and give way as others come and are used.
     ///
     /// The table is divided, into four parts a CPU at most, of which a part may be full a little before all are.
     pub fn capacity(mut self, sessions: usize) -> Self {
@@ -95,7 +103,7 @@ impl SessionsBuilder {
         let keeper = self.store.map(|store| Keeper {
             store,
             deadline,
-            presence: Presence::default(),
+            presence: Presence::new(deadline),
         });
         Sessions(Arc::new(Shared {
             table: Table::new(self.capacity, self.idle, self.lifetime, self.clock.now(), hashing),
@@ -103,6 +111,7 @@ impl SessionsBuilder {
             clock: self.clock,
             keeper,
             counts: Counts::default(),
+            changes: Changes::default(),
             events: EventSource::new(),
         }))
     }

@@ -43,19 +43,25 @@
 //! session's next request goes to the winner's home. [`Naming`] and [key](SessionsBuilder::key) have to be the same everywhere.
 //!
 //! What the store says is kept as a copy, and no request fails because of the store. If it fails, panics, or does not answer
-//! [in time](SessionsBuilder::store_deadline), the request is served from the copy. After three times in a row the store is taken
-//! to be away: requests do not wait for it, but for one each second that asks whether it is back, and
-//! [events](Sessions::events) and [stats](Sessions::stats) say so. What was learned meanwhile is claimed with the session's
+//! [in time](SessionsBuilder::store_deadline), the request is served from the copy. If that goes on for 50 ms,
+//! with no answer between, the store is taken to be away: requests do not wait for it, but for one at a time that asks whether it
+//! is back, after 100 ms, then after twice as long each time up to a second. [Events](Sessions::events) and
+//! [stats](Sessions::stats) say so. What was learned meanwhile is claimed with the session's
 //! next request once the store is back, and so is what a store has lost that forgets with a restart. Until then balancers
 //! may differ; when they do, then what the store has wins, or else whose request comes first. A balancer that has moved a session
 //! meanwhile from where the store still has it moves it in the store as well.
 //!
-//! A store that can be read but not written is in use all the same: its errors are counted, and balancers may differ about new
+//! So nothing of a session in the store is taken for lost by whoever has it in its copy. A session that is
+//! [forgotten](Sessions::forget) at one balancer, or is too old for the store, ends for sure only where no other has it in its copy:
+//! give tables the same idle time and [lifetime](SessionsBuilder::lifetime) as the store.
+//!
+//! A store that can be read but not written is in use all the same, and only that it can't be read makes it away: its errors are counted, and balancers may differ about new
 //! sessions as long.
 
 mod affinity;
 mod asking;
 mod builder;
+mod changes;
 mod guarded;
 mod homes;
 mod keeper;

@@ -12,6 +12,7 @@ use super::{
     Given, Naming, SessionId,
     affinity::{Ways, Whereabouts},
     asking::Asking,
+    presence::Matter,
     shared::Shared,
     stats::count,
 };
@@ -91,7 +92,7 @@ impl<N, Req> LearnedSession<N, Req> {
         }
         let to = shared.table.home(served.by());
         let from = self.stored.clone();
-        match Asking::of(shared, |store| store.claim(id, from, to.clone())) {
+        match Asking::of(shared, Matter::Change, |store| store.claim(id, from, to.clone())) {
             Some(asking) => Binding::Telling(Telling::Claim(id, to, asking)),
             None => Binding::Done(self.claim_here(id, to)),
         }
@@ -126,7 +127,7 @@ impl<N, Req> LearnedSession<N, Req> {
         let to = shared.table.home(served.by());
         shared.table.put(id, to.clone(), shared.clock.now());
         count(&shared.counts.bound);
-        match Asking::of(shared, |store| store.put(id, to.clone())) {
+        match Asking::of(shared, Matter::Change, |store| store.put(id, to.clone())) {
             Some(asking) => Binding::Telling(Telling::Put(id, to, asking)),
             None => Binding::Done(None),
         }
@@ -135,7 +136,7 @@ impl<N, Req> LearnedSession<N, Req> {
     fn forget(&self, id: SessionId) -> Binding {
         let shared = self.shared();
         shared.table.forget(id);
-        match Asking::of(shared, |store| store.forget(id)) {
+        match Asking::of(shared, Matter::Change, |store| store.forget(id)) {
             Some(asking) => Binding::Telling(Telling::Forget(asking)),
             None => Binding::Done(None),
         }
@@ -145,22 +146,24 @@ impl<N, Req> LearnedSession<N, Req> {
         let home = match self.telling.as_deref_mut() {
             None => None,
             Some(Telling::Claim(id, to, asking)) => {
-                let answer = ready!(Pin::new(asking).poll(cx));
-                let (id, to) = (*id, to.clone());
+                let answer = ready!(Pin::new(&mut *asking).poll(cx));
+                let (id, to, is_current) = (*id, to.clone(), asking.is_current());
                 match answer {
                     Some(home) => {
                         let shared = self.shared();
                         let home = shared.table.home(home.id());
-                        shared.table.learn(id, home.clone(), shared.clock.now());
+                        if is_current {
+                            shared.table.learn(id, home.clone(), shared.clock.now());
+                        }
                         self.settled(to, home)
                     }
                     None => self.claim_here(id, to),
                 }
             }
             Some(Telling::Put(id, to, asking)) => {
-                let answer = ready!(Pin::new(asking).poll(cx));
-                let (id, to) = (*id, to.clone());
-                if answer.is_some() {
+                let answer = ready!(Pin::new(&mut *asking).poll(cx));
+                let (id, to, is_current) = (*id, to.clone(), asking.is_current());
+                if answer.is_some() && is_current {
                     let shared = self.shared();
                     shared.table.learn(id, to, shared.clock.now());
                 }

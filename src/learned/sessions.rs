@@ -58,12 +58,19 @@ impl Sessions {
     pub async fn migrate(&self, session: SessionId, to: Home) -> Result<(), BoxError> {
         let shared = &self.0;
         let to = shared.table.home(to.id());
-        shared.table.put(session, to.clone(), shared.clock.now());
-        count(&shared.counts.moved);
-        if shared.tell(|store| store.put(session, to.clone())).await?.is_some() {
-            shared.table.learn(session, to, shared.clock.now());
+        let change = shared.changes.begin();
+        if shared.table.put(session, to.clone(), shared.clock.now()) {
+            count(&shared.counts.moved);
         }
-        Ok(())
+        let told = shared.tell(|store| store.put(session, to.clone())).await;
+        drop(change);
+        // Whoever asked meanwhile may have learned where it was.
+        match told {
+            Ok(Some(())) => shared.table.learn(session, to, shared.clock.now()),
+            Ok(None) => {}
+            Err(_) => drop(shared.table.put(session, to, shared.clock.now())),
+        }
+        told.map(drop)
     }
 
     /// Puts every session that is at `from` to the home that is chosen for it, as when a backend retires: how many, in the store
@@ -83,7 +90,8 @@ impl Sessions {
     /// # Ok::<_, equipoise::BoxError>(()) });
     /// ```
     ///
-    /// It takes a while, for which it does not yield: some 50 ms for a million sessions.
+    /// It takes a while, for which it does not yield: some 50 ms for a million sessions, and with a store as long again when that has
+    /// been told, for those that were asked for meanwhile.
     ///
     /// # Errors
     /// The store's: the sessions that are known here have moved for this balancer all the same.
@@ -94,26 +102,42 @@ impl Sessions {
     ) -> Result<u64, BoxError> {
         let shared = &self.0;
         let choose = Arc::new(choose);
+        let change = shared.changes.begin();
         let here = shared.table.migrate(&from, &*choose, shared.clock.now());
         shared
             .counts
             .moved
             .fetch_add(here, std::sync::atomic::Ordering::Relaxed);
-        let there = shared.tell(|store| store.migrate(from, choose)).await?;
-        Ok(there.unwrap_or(here))
+        let there = shared.tell(|store| store.migrate(from.clone(), choose.clone())).await;
+        drop(change);
+        if shared.keeper.is_some() {
+            // Whoever asked meanwhile may have learned where they were.
+            shared.table.migrate(&from, &*choose, shared.clock.now());
+        }
+        Ok(there?.unwrap_or(here))
     }
 
     /// Forgets a session: its next request is taken as its first. Here once the future was polled, in a store once it is ready.
+    /// Another balancer that has it in its copy takes it for one that the store has lost, though, and with the session's next
+    /// request there it is at home where it was, for all; so may one that was on its way.
     ///
     /// # Errors
     /// The store's, which goes on remembering it.
     pub async fn forget(&self, session: SessionId) -> Result<(), BoxError> {
-        self.0.table.forget(session);
-        self.0.tell(|store| store.forget(session)).await.map(drop)
+        let shared = &self.0;
+        let change = shared.changes.begin();
+        shared.table.forget(session);
+        let told = shared.tell(|store| store.forget(session)).await;
+        drop(change);
+        if shared.keeper.is_some() {
+            // Whoever asked meanwhile may have learned where it was.
+            shared.table.forget(session);
+        }
+        told.map(drop)
     }
 
     /// How many sessions are remembered here, at most the [capacity](SessionsBuilder::capacity). Those whose time is over count
-    /// until somebody asks for them, or their place is needed.
+    /// until somebody asks for them, or their place is needed: they give way as others come, and a table that was full stays so.
     pub fn len(&self) -> usize {
         self.0.table.len()
     }

@@ -2,7 +2,7 @@
 
 use siphasher::sip128::SipHasher24;
 
-use super::{keeper::Keeper, stats::Counts, table::Table};
+use super::{changes::Changes, keeper::Keeper, stats::Counts, table::Table};
 use crate::{Clock, EventSource};
 
 /// What clones of a table share.
@@ -12,5 +12,6 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) keeper: Option<Keeper>,
     pub(super) counts: Counts,
+    pub(super) changes: Changes,
     pub(super) events: EventSource,
 }

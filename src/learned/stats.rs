@@ -14,17 +14,18 @@ pub struct SessionStats {
     pub misses: u64,
     /// Sessions that were bound to a home.
     pub bound: u64,
-    /// Sessions that got another home because a request of theirs was served there, or were [migrated](super::Sessions::migrate).
+    /// Sessions that got another home because a request of theirs was served there, or were [migrated](super::Sessions::migrate)
+    /// from elsewhere.
     pub moved: u64,
     /// Requests that would have bound or moved their session, which another had done before them.
     pub lost_races: u64,
-    /// Errors of the store, panics included.
+    /// Errors of the store, panics included, whatever it was asked for.
     pub store_errors: u64,
     /// Answers of the store that have taken too long.
     pub store_timeouts: u64,
     /// Requests of sessions that were brought to their home, or found to have none, without the store: it was away, or failed.
     pub from_copy: u64,
-    /// Whether the store is taken to be away.
+    /// Whether the store is taken to be away: for 50 ms and more whoever asked it for a home got no answer.
     pub store_is_away: bool,
 }
 

@@ -14,7 +14,8 @@ pub type Stored<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 /// What is said here of a use and of expiry is the store's to see to: by how long a session may be idle, and how long it lasts at
 /// most, as it was told when it was made.
 pub trait SessionStore: Send + Sync + 'static {
-    /// The home of a session; none if it is not known, or has expired. It counts as a use of the session.
+    /// The home of a session; none if it is not known, or has expired. It counts as a use of the session. None is taken for lost
+    /// by a balancer that knows the session's home, which claims it for that home.
     fn get(&self, session: SessionId) -> Stored<Option<Home>>;
 
     /// Puts a session to `to` if it is at `from`, or nowhere, as one that was lost is; that is one operation, whoever else does so.
@@ -24,7 +25,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Puts a session to this home, wherever it was.
     fn put(&self, session: SessionId, to: Home) -> Stored<()>;
 
-    /// Forgets a session.
+    /// Forgets a session, until a balancer that still knows it claims it again.
     fn forget(&self, session: SessionId) -> Stored<()>;
 
     /// Puts every session that is at `from` to the home that is chosen for it; how many. Sessions that come or go meanwhile may

@@ -65,6 +65,8 @@ impl Terms {
 const GRAINS: u64 = 1_000;
 /// No shard has room for fewer: they don't fill evenly.
 const LEAST_IN_SHARD: usize = 1_024;
+/// The share of places for sessions that have shown that they are in use; those that are new go through the rest.
+const IN_USE: f64 = 0.7;
 /// With room for fewer the newest would not always have a place.
 const FEWEST: usize = 16;
 
@@ -90,6 +92,9 @@ impl Table {
         // Those that were driven out by others are not remembered for long: it would cost half as much again as remembering them
         // well.
         options.estimated_items_capacity(capacity).ghost_allocation(0.1);
+        // Who comes while there is room is taken for one in use, and counts as that until others in use need the place, even if
+        // it is over long before. So there is room for those that come besides.
+        options.hot_allocation(IN_USE);
         let options = options
             .build()
             .unwrap_or_else(|_| unreachable!("both capacities are set"));
@@ -173,10 +178,15 @@ impl Table {
         });
     }
 
-    /// Puts a session there, wherever it was.
-    pub(super) fn put(&self, id: SessionId, to: Home, now: Instant) {
+    /// Puts a session there, wherever it was; whether it was elsewhere, or nowhere.
+    pub(super) fn put(&self, id: SessionId, to: Home, now: Instant) -> bool {
         let fresh = self.entry(to, None, now);
-        self.change(id, fresh, |entry, fresh| entry.home = fresh.home.clone());
+        let mut has_moved = true;
+        self.change(id, fresh, |entry, fresh| {
+            has_moved = entry.home != fresh.home;
+            entry.home = fresh.home.clone();
+        });
+        has_moved
     }
 
     pub(super) fn forget(&self, id: SessionId) {
@@ -244,4 +254,77 @@ impl Table {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn home(id: &str) -> Home {
+        Home::new(id)
+    }
+
+    /// With 30 minutes of idle time and 100 of life, its epoch, and a session.
+    fn table() -> (Table, Instant, SessionId) {
+        let epoch = Instant::now();
+        let hashing = RandomState::with_seeds(1, 2, 3, 4);
+        let table = Table::new(100, 30 * MINUTE, Some(100 * MINUTE), epoch, hashing);
+        (table, epoch, SessionId::new(7))
+    }
+
+    #[test]
+    fn one_that_was_over_begins_its_life_anew() {
+        let (table, epoch, id) = table();
+        table.learn(id, home("a"), epoch);
+        // Never asked for when it was over, and so still there.
+        table.put(id, home("b"), epoch + 50 * MINUTE);
+        for minutes in [70, 90, 110, 130, 149] {
+            let known = table.find(id, epoch + minutes * MINUTE);
+            assert_eq!(known.map(|known| known.home), Some(home("b")), "{minutes}");
+        }
+        assert_eq!(table.find(id, epoch + 150 * MINUTE), None);
+    }
+
+    #[test]
+    fn a_claim_notes_where_the_store_has_it() {
+        let (table, epoch, id) = table();
+        table.claim(id, None, home("a"), None, epoch);
+        assert!(table.find(id, epoch).unwrap().is_untold());
+        let now = table.claim(id, Some(&home("a")), home("b"), Some(home("a")), epoch);
+        assert_eq!(now, home("b"));
+        let (home, stored) = (home("b"), Some(home("a")));
+        assert_eq!(table.find(id, epoch), Some(Known { home, stored }));
+    }
+
+    #[test]
+    fn one_that_has_left_while_its_home_was_chosen_is_not_brought_back() {
+        let (table, epoch, id) = table();
+        table.learn(id, home("a"), epoch);
+        let choose = |chosen| {
+            table.put(chosen, home("c"), epoch);
+            home("b")
+        };
+        assert_eq!(table.migrate(&home("a"), &choose, epoch), 0);
+        assert_eq!(table.peek(id, epoch), Some(home("c")));
+    }
+
+    #[test]
+    fn to_bind_a_session_is_to_use_it() {
+        type Use = fn(&Table, SessionId, Instant);
+        let uses: [Use; 4] = [
+            |table, id, now| drop(table.claim(id, None, home("b"), None, now)),
+            |table, id, now| drop(table.claim(id, Some(&home("a")), home("b"), None, now)),
+            |table, id, now| table.learn(id, home("a"), now),
+            |table, id, now| assert!(!table.put(id, home("a"), now)),
+        ];
+        for (index, bind) in uses.into_iter().enumerate() {
+            let (table, epoch, id) = table();
+            table.learn(id, home("a"), epoch);
+            bind(&table, id, epoch + 20 * MINUTE);
+            assert!(table.peek(id, epoch + 49 * MINUTE).is_some(), "{index}");
+            assert_eq!(table.peek(id, epoch + 51 * MINUTE), None, "{index}");
+        }
+    }
 }

@@ -46,13 +46,14 @@ end
     };
 }
 
-/// With the idle time: the home, which is used by that; nil if there is none, 0 if it is of another form.
+/// With the idle time: the home, which is used by that; nil if there is none, 0 if it is of another form. What can't be written,
+/// for want of replicas or a disk, can be read all the same.
 pub(super) static GET: LazyLock<Script> = script!(
     r"
 local home, ends, live = found(redis.call('GETRANGE', KEYS[1], 0, 4128), tonumber(ARGV[1]))
 if home == nil then return false end
 if home == false then return 0 end
-redis.call('PEXPIRE', KEYS[1], whole(live))
+redis.pcall('PEXPIRE', KEYS[1], whole(live))
 return home
 "
 );
@@ -65,7 +66,7 @@ local idle, lifetime, to, from = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], 
 local home, ends, live = found(redis.call('GETRANGE', KEYS[1], 0, 4128), idle)
 if home == false then return 0 end
 if home and home ~= from then
-  redis.call('PEXPIRE', KEYS[1], whole(live))
+  redis.pcall('PEXPIRE', KEYS[1], whole(live))
   return home
 end
 if not home and lifetime > 0 then ends = now() + lifetime end

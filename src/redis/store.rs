@@ -61,14 +61,16 @@ impl RedisStore {
         self
     }
 
-    /// How long a session is remembered after its last request: 30 minutes unless said otherwise, at least 1 ms.
+    /// How long a session is remembered after its last request: 30 minutes unless said otherwise, at least 1 ms. Give tables
+    /// [the same](crate::learned::SessionsBuilder::idle).
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
     }
 
     /// How long a session is remembered at most, from when it was learned and however often it moves: for ever, while it is used,
-    /// unless said otherwise; at least 1 ms.
+    /// unless said otherwise; at least 1 ms. Give tables [the same](crate::learned::SessionsBuilder::lifetime), as one that still
+    /// remembers a session [brings it back](super#when-a-session-ends).
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self

@@ -123,6 +123,31 @@ async fn one_that_was_made_a_replica_is_left() {
     );
 }
 
+#[tokio::test]
+#[ignore = "needs redis-server: apt-get install redis-server"]
+async fn one_that_cannot_be_written_can_be_read() {
+    let server = Server::start();
+    let (store, wire) = (server.store(), server.connect().await);
+    store.claim(session(1), None, home("a")).await.unwrap();
+    // Of nobody, which would replace what it has.
+    for (refuse, code) in [
+        ("CONFIG SET min-replicas-to-write 1", "NOREPLICAS"),
+        ("REPLICAOF 127.0.0.1 1", "READONLY"),
+    ] {
+        wire.ask::<()>(refuse).await;
+        assert_eq!(store.get(session(1)).await.unwrap(), Some(home("a")), "{code}");
+        assert_eq!(store.get(session(2)).await.unwrap(), None, "{code}");
+        let won = store.claim(session(1), None, home("b")).await;
+        assert_eq!(won.unwrap(), home("a"), "{code}: nothing is to be written");
+        let refused = store.claim(session(2), None, home("a")).await.unwrap_err().to_string();
+        assert!(refused.contains(code), "{refused}");
+        wire.ask::<()>("CONFIG SET min-replicas-to-write 0").await;
+    }
+    wire.ask::<()>("REPLICAOF NO ONE").await;
+    works_again(&store).await;
+    assert_eq!(store.claim(session(2), None, home("a")).await.unwrap(), home("a"));
+}
+
 /// What the module says of a cluster: one server that has the slot serves, any other says that it has moved.
 #[tokio::test]
 #[ignore = "needs redis-server: apt-get install redis-server"]

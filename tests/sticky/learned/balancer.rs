@@ -9,13 +9,13 @@ use std::{
 use equipoise::{
     Home, ManualClock, SessionAffinity,
     affinity::{Bind, Located, Served},
-    learned::{ByFunction, Learned, LearnedSession, Name, Sessions, SessionsBuilder},
+    learned::{ByFunction, Learned, LearnedSession, Locating, Name, Sessions, SessionsBuilder},
 };
 
 /// A session, by its name; none if that is empty.
 pub(crate) type Call = String;
 type ByName = fn(&Call) -> Option<Name<'_>>;
-type Session = LearnedSession<ByFunction<ByName>, Call>;
+pub(crate) type Session = LearnedSession<ByFunction<ByName>, Call>;
 
 fn name(call: &Call) -> Option<Name<'_>> {
     Some(call.as_str().into())
@@ -108,11 +108,30 @@ impl Balancer {
         Open { home, session }
     }
 
+    /// A request that asks the store where its session is at home, and is left there.
+    pub(crate) fn locating(&self, name: &str) -> Pin<Box<Locating<ByFunction<ByName>, Call>>> {
+        match SessionAffinity::<Call, ()>::locate(&self.learned, &mut name.to_owned()) {
+            Located::Later(later) => Box::pin(later),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Which home the session has from then on, if another than who has served.
     pub(crate) fn serve(&self, open: Open, serve: Serve<'_>) -> Option<Home> {
         let served = Served::new(serve.by).as_guest(serve.is_guest).badly(serve.is_bad);
         let mut session = open.session?;
         self.run(|cx| Pin::new(&mut session).poll_bind(cx, &served, &mut ()))
+    }
+
+    /// That of a request whose binding is looked at step by step.
+    pub(crate) fn session(open: Open) -> Session {
+        open.session.unwrap()
+    }
+
+    /// Polls once to have it bound to who has served it.
+    pub(crate) fn poll_serve(session: &mut Session, by: &str) -> Poll<Option<Home>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        Pin::new(session).poll_bind(&mut cx, &Served::new(by), &mut ())
     }
 
     /// A request that is served at home, or by this one if there is none: by whom.

@@ -1,6 +1,9 @@
 //! What the table takes: so many sessions and no more, so much memory, and nothing for a request of one that is at home.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    time::Duration,
+};
 
 use allocation_counter::measure;
 use equipoise::{
@@ -47,6 +50,32 @@ fn sessions_that_are_made_up_do_not_drive_out_those_in_use() {
         .filter(|index| balancer.known(&name(*index)) == at("a"))
         .count();
     assert!(kept > 4_950, "{kept} of 5,000");
+}
+
+/// Those that filled the table are long over: they give way, and nobody who comes is lost between its requests.
+#[test]
+fn sessions_that_are_over_give_way_to_new_ones() {
+    let time = ManualClock::new();
+    for (capacity, between) in [(10_000, 500), (10_000, 1_000), (50_000, 5_000)] {
+        let balancer = Balancer::new(sessions(&time).capacity(capacity).build(), &time);
+        for _ in 0..2 {
+            (0..capacity * 6 / 5).for_each(|index| drop(balancer.request(&format!("yesterday {index}"), "a")));
+        }
+        time.advance(Duration::from_secs(24 * 3_600));
+        // Each is asked for three times, and so many others come between.
+        let name = |index: usize| format!("today {index}");
+        let mut lost = 0;
+        for index in 0..capacity * 2 {
+            assert_eq!(balancer.request(&name(index), "b"), "b");
+            for before in [between, between * 2] {
+                let Some(before) = index.checked_sub(before) else {
+                    continue;
+                };
+                lost += usize::from(balancer.request(&name(before), "c") != "b");
+            }
+        }
+        assert_eq!(lost, 0, "of {capacity}, with {between} between");
+    }
 }
 
 /// 1,000,000 sessions at 100 backends with ids as long as they are: no more than 300 MB, grown by the way.
@@ -105,7 +134,7 @@ fn a_request_of_a_session_at_home_allocates_nothing() {
         let counted = measure(|| {
             for call in calls {
                 // Uses are noted.
-                time.advance(std::time::Duration::from_secs(3));
+                time.advance(Duration::from_secs(3));
                 assert_eq!(sticky.call(call).now_or_never().unwrap().unwrap(), session);
             }
         });

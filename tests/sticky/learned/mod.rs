@@ -4,6 +4,7 @@ mod balancer;
 mod bounds;
 mod homes;
 mod model;
+mod overtaken;
 mod requests;
 mod script;
 mod shared;

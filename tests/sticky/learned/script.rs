@@ -24,12 +24,15 @@ pub(crate) enum Fault {
     Never,
     /// It has done all, and answers after so many milliseconds.
     Slow(u64),
+    /// It does all only after so many milliseconds, and answers then.
+    SlowToAct(u64),
     /// It panics when it is asked, when its answer is waited for, or when that is given up.
     PanicsAsked,
     PanicsWaited,
     PanicsGivenUp,
-    /// It can be read alone.
+    /// It can be read alone: with an error to whoever writes, or no answer.
     ReadOnly,
+    NeverWrites,
 }
 
 #[derive(Clone, Default)]
@@ -100,15 +103,20 @@ impl Script {
         let time = self.time.clone();
         match fault {
             Fault::None => Box::pin(async { Ok(act()) }),
-            Fault::ReadOnly if !writes => Box::pin(async { Ok(act()) }),
+            Fault::ReadOnly | Fault::NeverWrites if !writes => Box::pin(async { Ok(act()) }),
             Fault::Slow(millis) => Box::pin(async move {
                 let answer = act();
                 let until = time.now() + Duration::from_millis(millis);
                 time.clock().sleep_until(until).await;
                 Ok(answer)
             }),
+            Fault::SlowToAct(millis) => Box::pin(async move {
+                let until = time.now() + Duration::from_millis(millis);
+                time.clock().sleep_until(until).await;
+                Ok(act())
+            }),
             Fault::Error | Fault::ReadOnly => Box::pin(async { Err("as the script has it".into()) }),
-            Fault::Never => Box::pin(pending()),
+            Fault::Never | Fault::NeverWrites => Box::pin(pending()),
             Fault::PanicsAsked => panic!("asked"),
             Fault::PanicsWaited => Box::pin(poll_fn(|_| -> Poll<_> { panic!("waited for") })),
             Fault::PanicsGivenUp => {

@@ -1,6 +1,9 @@
 //! Several balancers with one store that fails.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use equipoise::{Event, Events, Home, ManualClock};
 use futures_util::{FutureExt, StreamExt};
@@ -8,6 +11,8 @@ use futures_util::{FutureExt, StreamExt};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// For how long a store has failed that is taken to be away.
+const FAILING: Duration = Duration::from_millis(50);
 const BAD: [Fault; 6] = [
     Fault::Error,
     Fault::Never,
@@ -47,7 +52,8 @@ impl World {
     /// The store fails so, and is known to be away.
     fn lose(&mut self, fault: Fault) {
         self.store.fail(fault);
-        for index in 0..3 {
+        for index in 0..2 {
+            self.time.advance(FAILING);
             self.one.request(&format!("lost {index}"), "a");
             self.two.request(&format!("lost {index}"), "a");
         }
@@ -76,11 +82,14 @@ fn no_request_fails_and_the_copy_serves_however_the_store_fails() {
         for _ in 0..5 {
             assert_eq!(world.one.request("ann", "b"), "a", "{fault:?}");
             assert_eq!(world.one.request("ben", "b"), "b", "{fault:?}");
+            if !world.one.sessions.stats().store_is_away {
+                world.time.advance(FAILING);
+            }
         }
         assert_eq!(world.one.moved("ann", "c"), None);
         assert_eq!(world.one.request("ann", "b"), "c", "{fault:?}");
         let stats = world.one.sessions.stats();
-        assert_eq!(stats.store_errors + stats.store_timeouts, 3, "{fault:?}");
+        assert_eq!(stats.store_errors + stats.store_timeouts, 4, "{fault:?}");
         let is_error = !matches!(fault, Fault::Never | Fault::Slow(_) | Fault::PanicsGivenUp);
         assert_eq!(stats.store_errors > 0, is_error, "{fault:?}: {stats:?}");
         assert!(stats.store_is_away);
@@ -94,7 +103,7 @@ fn no_request_fails_and_the_copy_serves_however_the_store_fails() {
 }
 
 #[test]
-fn nobody_waits_for_a_store_that_is_away_but_one_a_second() {
+fn nobody_waits_for_a_store_that_is_away_but_one_at_a_time_ever_less_often() {
     let mut world = World::new();
     world.lose(Fault::Never);
     let waited = |world: &World| {
@@ -103,12 +112,16 @@ fn nobody_waits_for_a_store_that_is_away_but_one_a_second() {
         world.one.serve(open, Serve::by("a"));
         world.time.now() - before
     };
-    for _ in 0..100 {
-        assert_eq!(waited(&world), Duration::ZERO);
-    }
-    assert_eq!(world.store.asked(), (0, 0, 0));
-    for _ in 0..3 {
-        world.time.advance(SECOND);
+    // It is away since a few milliseconds.
+    world.time.advance(Duration::from_millis(30));
+    for pause in [100, 200, 400, 800, 1_000, 1_000] {
+        for _ in 0..100 {
+            assert_eq!(waited(&world), Duration::ZERO);
+        }
+        assert_eq!(world.store.asked(), (0, 0, 0));
+        world.time.advance(Duration::from_millis(pause - 50));
+        assert_eq!(waited(&world), Duration::ZERO, "before {pause}");
+        world.time.advance(Duration::from_millis(50));
         let all: Vec<_> = (0..10).map(|_| waited(&world)).collect();
         assert_eq!(all[0], Duration::from_millis(5), "the deadline");
         assert!(all[1..].iter().all(Duration::is_zero), "{all:?}");
@@ -224,6 +237,52 @@ fn an_answer_that_was_lost_changes_nothing() {
     assert_eq!(world.told(), []);
 }
 
+/// However many wait meanwhile.
+#[test]
+fn one_stall_is_no_loss() {
+    let mut world = World::new();
+    for stall in [6, 54] {
+        world.store.fail(Fault::Slow(6));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..stall / 6 {
+            let mut asking: Vec<_> = (0..10).map(|index| world.one.locating(&index.to_string())).collect();
+            assert!(
+                asking
+                    .iter_mut()
+                    .all(|asking| asking.as_mut().poll(&mut cx).is_pending())
+            );
+            world.time.advance(Duration::from_millis(5));
+            assert!(asking.iter_mut().all(|asking| asking.as_mut().poll(&mut cx).is_ready()));
+            world.time.advance(Duration::from_millis(1));
+        }
+        world.store.fail(Fault::None);
+        assert!(!world.one.sessions.stats().store_is_away, "{stall} ms");
+        world.one.request("ann", "a");
+        assert_eq!(world.told(), []);
+    }
+}
+
+#[test]
+fn many_that_cannot_be_told_are_no_loss_while_the_store_can_be_read() {
+    for fault in [Fault::ReadOnly, Fault::NeverWrites] {
+        let mut world = World::new();
+        world.store.fail(fault);
+        for round in 0..10 {
+            let open: Vec<_> = (0..10)
+                .map(|index| world.one.locate(&format!("{round} {index}")))
+                .collect();
+            for open in open {
+                world.one.serve(open, Serve::by("a"));
+                world.time.advance(Duration::from_millis(10));
+            }
+            assert!(!world.one.sessions.stats().store_is_away, "{fault:?}");
+        }
+        let stats = world.one.sessions.stats();
+        assert_eq!(stats.store_errors + stats.store_timeouts, 100);
+        assert_eq!(world.told(), []);
+    }
+}
+
 /// Its errors are told, and what is there is read.
 #[test]
 fn a_store_that_can_only_be_read_is_read() {
@@ -286,6 +345,9 @@ fn a_call_waits_for_a_store_that_never_answers_no_longer_than_said() {
     let mut sticky = StickyLayer::new(learned).layer(BalanceLayer::new(pool).layer(inner));
     let mut calls = Vec::new();
     for millis in [10, 5, 0, 0] {
+        if calls.len() == 1 {
+            world.time.advance(FAILING);
+        }
         let mut call = Box::pin(sticky.call(7));
         for _ in 0..millis {
             assert!((&mut call).now_or_never().is_none());

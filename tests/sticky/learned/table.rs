@@ -81,6 +81,18 @@ fn a_session_moves_once_whoever_serves_its_requests() {
 }
 
 #[test]
+fn one_that_is_put_where_it_is_has_not_moved() {
+    let (balancer, _) = alone();
+    balancer.request("ann", "a");
+    let sessions = &balancer.sessions;
+    let ann = sessions.id(b"ann");
+    for (to, moved) in [("a", 0), ("b", 1), ("b", 1), ("a", 2)] {
+        sessions.migrate(ann, Home::new(to)).now_or_never().unwrap().unwrap();
+        assert_eq!(sessions.stats().moved, moved, "{to}");
+    }
+}
+
+#[test]
 fn of_first_requests_at_once_one_wins_and_the_others_are_told() {
     let (balancer, _) = alone();
     let [first, second] = ["ann"; 2].map(|name| balancer.locate(name));
