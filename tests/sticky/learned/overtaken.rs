@@ -99,8 +99,8 @@ fn a_look_that_was_on_its_way_brings_nobody_back() {
 #[test]
 fn a_look_that_comes_meanwhile_brings_nobody_back() {
     for said in ALL {
-        for ends_first in [false, true] {
-            let world = World::new(false);
+        for (ends_first, is_new) in [(false, false), (false, true), (true, false), (true, true)] {
+            let world = World::new(is_new);
             world.store.fail(Fault::SlowToAct(4));
             let mut saying = world.say(said);
             assert!((&mut saying).now_or_never().is_none());
@@ -152,6 +152,21 @@ fn nor_does_it_if_the_store_could_not_be_told() {
         assert!(Balancer::poll_serve(&mut session, "a").is_ready());
         assert_eq!(world.balancer.known("ann"), home, "{said:?}");
     }
+}
+
+/// It is in force here before the store has been told.
+#[test]
+fn a_look_from_before_brings_nobody_back_meanwhile() {
+    let world = World::new(true);
+    world.store.fail(Fault::Slow(3));
+    let mut look = world.balancer.locating("ann");
+    assert!(look.as_mut().poll(&mut polled()).is_pending());
+    world.store.fail(Fault::Never);
+    let mut saying = world.say(Said::Migrate);
+    assert!((&mut saying).now_or_never().is_none());
+    world.time.advance(Duration::from_millis(4));
+    assert!(look.as_mut().poll(&mut polled()).is_ready());
+    assert_eq!(world.balancer.known("ann"), at("b"));
 }
 
 /// One that is given up has been said all the same.
