@@ -283,9 +283,10 @@ fn set(data: &[u8]) {
 /// A file of secrets.
 fn secrets(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let written = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
     let secrets: Vec<String> = text.lines().map(written).filter(|line| !line.is_empty()).collect();
-    match text.parse::<Keys>() {
+    match std::str::from_utf8(data).unwrap_or_default().parse::<Keys>() {
         Ok(keys) => {
             assert!(!secrets.is_empty());
             // An id for each, and nothing else.
