@@ -13,7 +13,7 @@
 //! for that session, and is left as it is; but a home that is [put](crate::learned::SessionStore::put) there replaces it.
 //!
 //! # Memory
-//! A session takes some 220 bytes. Where clients choose what names their session, as with a header or a cookie of any value, each
+//! Where clients choose what names their session, as with a header or a cookie of any value, each
 //! name that is served is claimed and kept for the idle time, so that Redis is as full as they like. Give it a `maxmemory` and a
 //! `maxmemory-policy` that drops keys: `volatile-lru`, as all keys here have a time to live, or `allkeys-lru` if nothing else is in
 //! it. Under `noeviction`, the default, a full Redis tells what it knows and learns nothing (`OOM`), so that balancers may differ
