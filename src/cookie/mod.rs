@@ -31,7 +31,7 @@
 //! it likes: that is what [limits](crate::PoolBuilder::in_flight_limit) are for, at which a session is a guest elsewhere.
 //!
 //! # What it costs
-//! A request of a session costs some 300 times what an uncontended atomic addition does, and one that is told a token somewhat
+//! A request of a session costs some 230 times what an uncontended atomic addition does, and one that is told a token somewhat
 //! more; most of it is the cipher's (`cargo bench --features cookie,learned --bench sticky -- units`). In a build for processors
 //! that are known to have AVX2 (`-C target-cpu=x86-64-v3`) the cipher takes a quarter of that, as its crate can inline what it is
 //! made of.
